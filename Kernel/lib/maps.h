@@ -1,0 +1,133 @@
+/* The maps, and the constants that the loader sets before the programs are verified. */
+#ifndef APUS_MAPS_H
+#define APUS_MAPS_H
+
+/* Constants. The verifier drops what they make unreachable, so what nobody asked for costs nothing. */
+const volatile u32 self_pid;                        /* the agent, which is never traced */
+const volatile u32 ring_mask;                       /* number of bulk rings - 1, a power of two - 1 */
+const volatile u64 wanted[INDEX_FIRST_SYSCALL];     /* policies, for each event that is no system call */
+const volatile struct apus_scope_plan scope;
+const volatile bool want_environment;               /* sched_process_exec with `env` */
+const volatile bool tree_used;
+
+struct ring {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 4096);
+};
+
+/* Process lifecycle has a ring of its own, so that a flood cannot cost us the process tree. */
+struct ring lifecycle SEC(".maps");
+struct ring bulk_template SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
+	__uint(max_entries, 64);
+	__type(key, u32);
+	__array(values, struct ring);
+} bulk SEC(".maps") = {.values = {[0] = &bulk_template}};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 2 * APUS_SYSCALL_SLOTS);
+	__type(key, u32);
+	__type(value, struct apus_syscall_row);
+} syscalls SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, APUS_MAX_EVENTS);
+	__type(key, u32);
+	__type(value, struct apus_counters);
+} counters SEC(".maps");
+
+#define SCOPE_MAP(name, key_type)                                                                          \
+	struct {                                                                                           \
+		__uint(type, BPF_MAP_TYPE_HASH);                                                           \
+		__uint(max_entries, 1024);                                                                 \
+		__type(key, key_type);                                                                     \
+		__type(value, struct apus_scope_value);                                                    \
+	} name SEC(".maps")
+
+struct uts_name {
+	char bytes[APUS_UTS_BYTES];
+};
+
+struct comm {
+	char bytes[APUS_COMM_BYTES];
+};
+
+SCOPE_MAP(scope_pid, u32);
+SCOPE_MAP(scope_uid, u32);
+SCOPE_MAP(scope_comm, struct comm);
+SCOPE_MAP(scope_mntns, u32);
+SCOPE_MAP(scope_pidns, u32);
+SCOPE_MAP(scope_uts, struct uts_name);
+SCOPE_MAP(scope_cgroup, u64);
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 32768);
+	__type(key, u32); /* host pid */
+	__type(value, struct apus_tree_value);
+} scope_tree SEC(".maps");
+
+/* A path on its way from a dentry to the root and back. */
+#define MAX_COMPONENTS 128
+struct walk {
+	u64 dentry, mount;
+	u32 depth, at, start, truncated;
+	u64 components[MAX_COMPONENTS];
+};
+
+/* Where a record is put together. An array with one element a CPU, as values of a per-CPU array
+ * end at 32 KiB. The data is longer than a record may be, so that a bounded read always fits. */
+struct scratch {
+	u64 args[8]; /* of the system call, its return value, and 1: indexed by enum apus_reader_length */
+	struct apus_record record;
+	u8 data[APUS_RECORD_DATA + 4096 + APUS_MAX_STRING + 64];
+	struct walk walk;
+	u32 truncated;       /* of a string array, while it is read */
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1); /* the loader sets the number of CPUs */
+	__type(key, u32);
+	__type(value, struct scratch);
+} scratches SEC(".maps");
+
+/* What a task's system call in progress was given, kept from entry to exit. */
+#define STASH_DATA 384
+struct stash {
+	u64 args[APUS_SYSCALL_ARGS];
+	u64 policies;
+	u32 slot;    /* slot of the system call + 1; 0: none */
+	u16 length;  /* bytes of data */
+	u8 retry;    /* bit for each argument that was not resident and is to be read at exit */
+	u8 spilled;  /* the data is in `spills`, being too long */
+	char previous_comm[APUS_COMM_BYTES];
+	u8 data[STASH_DATA];
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, struct stash);
+} stashes SEC(".maps");
+
+/* Long inputs of calls in progress: few at a time, as such calls are short. Bounded; when it is
+ * full the record says that the input was not read, and the counter `unspilled` grows. */
+#define SPILL_DATA 24576
+struct spill {
+	u8 data[SPILL_DATA];
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 64);
+	__type(key, u64); /* pid_tgid */
+	__type(value, struct spill);
+} spills SEC(".maps");
+
+#endif

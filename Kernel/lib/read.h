@@ -1,0 +1,122 @@
+/* The generic encoder: reads one argument of a system call as the catalogue describes it. */
+#ifndef APUS_READ_H
+#define APUS_READ_H
+
+/* A reader as one number, since a global function takes no structs. */
+union packed_reader {
+	struct apus_reader reader;
+	u64 bits;
+};
+
+#define READ_COMPAT 0x100 /* in `field_and_flags`: pointers of 4 bytes */
+#define READ_FAULT (-1)
+#define READ_END (-2)
+
+/* Reads one string of an array: the pointer at `address`, then what it points at, to `at` in the
+ * scratch. Returns the position behind it, READ_END at the array's end, READ_FAULT where the array
+ * itself is not resident. Global, and the loop below keeps nothing else, so that the verifier sees
+ * each once and not each combination. */
+__noinline long read_element(u64 address, u32 at, u32 compat)
+{
+	struct scratch *s = scratch_of_this_cpu();
+	u64 string = 0;
+	long n;
+
+	if (!s)
+		return READ_FAULT;
+	if (bpf_probe_read_user(&string, compat ? 4 : 8, (void *)address))
+		return READ_FAULT;
+	if (!string)
+		return READ_END;
+	if (at > APUS_RECORD_DATA) {
+		s->truncated = 1;
+		return READ_END;
+	}
+	n = bpf_probe_read_user_str(&s->data[at & 0x7fff], APUS_MAX_STRING, (void *)string);
+	if (n <= 0) {
+		/* Not resident: an empty element keeps the positions of the others. */
+		s->data[at & 0x7fff] = 0;
+		n = 1;
+		s->truncated = 1;
+	} else if (n == APUS_MAX_STRING) {
+		s->truncated = 1;
+	}
+	return at + n;
+}
+
+/* Appends the strings of a NULL-terminated array. */
+static __noinline long read_string_array(struct scratch *s, u64 address, u32 offset, u32 field, u32 compat)
+{
+	u32 start = OFFSET(offset) + sizeof(struct apus_blob), at = start, elements = 0, size = compat ? 4 : 8;
+
+	s->truncated = 0;
+	for (u32 i = 0; i < APUS_MAX_ELEMENTS; i++) {
+		long next = read_element(address + elements * size, at, compat);
+
+		if (next == READ_FAULT && elements == 0)
+			return READ_FAULT;
+		if (next == READ_FAULT)
+			s->truncated = 1;
+		if (next < 0)
+			goto end;
+		if (next - start > APUS_MAX_ARRAY)
+			break;
+		at = next;
+		elements++;
+	}
+	s->truncated = 1;
+end:
+	return close_blob(s, offset, field, s->truncated ? APUS_BLOB_TRUNCATED : 0, elements, at - start);
+}
+
+/* Reads what `address` points at and appends it at `offset`. Returns the new offset, the same one
+ * where there is no room, or READ_FAULT where the memory is not resident. Global, so that it is
+ * verified once, not for each of six arguments in each program. */
+__noinline long read_argument(u64 address, u64 reader_bits, u64 elements, u32 offset, u32 field_and_flags)
+{
+	union packed_reader packed = {.bits = reader_bits};
+	struct apus_reader reader = packed.reader;
+	struct scratch *s = scratch_of_this_cpu();
+	u32 field = field_and_flags & 0xff;
+	u8 *to;
+	u32 flags = 0;
+	long n;
+
+	if (!s || offset > APUS_RECORD_DATA - 16)
+		return offset;
+	to = &s->data[OFFSET(offset) + sizeof(struct apus_blob)];
+	if (reader.kind == APUS_READ_STRING) {
+		n = bpf_probe_read_user_str(to, APUS_MAX_STRING, (void *)address);
+		if (n <= 0)
+			return READ_FAULT;
+		if (n == APUS_MAX_STRING)
+			flags = APUS_BLOB_TRUNCATED;
+		return close_blob(s, offset, field, flags, 1, n - 1);
+	}
+	if (reader.kind == APUS_READ_STRING_ARRAY)
+		return read_string_array(s, address, offset, field, field_and_flags & READ_COMPAT);
+	if (reader.kind == APUS_READ_BYTES) {
+		u64 length = elements * reader.element;
+		u32 limit = reader.limit;
+
+		/* The product may overflow: both factors are the caller's. */
+		if (elements > APUS_MAX_STRING)
+			length = APUS_MAX_STRING;
+		if (limit > APUS_MAX_STRING)
+			limit = APUS_MAX_STRING;
+		if (length > limit) {
+			length = limit;
+			flags = APUS_BLOB_TRUNCATED;
+		}
+		if (length == 0)
+			return offset;
+		if (length > APUS_MAX_STRING)
+			return offset;
+		if (bpf_probe_read_user(to, length, (void *)address))
+			return READ_FAULT;
+		return close_blob(s, offset, field, flags, 1, length);
+	}
+	return offset;
+}
+
+#endif

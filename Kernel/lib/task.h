@@ -1,0 +1,84 @@
+/* Who is acting: the identity of the current task, and the system call it is in. */
+#ifndef APUS_TASK_H
+#define APUS_TASK_H
+
+#define PF_KTHREAD 0x00200000      /* include/linux/sched.h */
+#define TS_COMPAT 0x0002           /* arch/x86/include/asm/thread_info.h */
+#define X32_BIT 0x40000000         /* __X32_SYSCALL_BIT */
+#define INITIAL_PID_NS 0xEFFFFFFCU /* PROC_PID_INIT_INO, include/linux/proc_ns.h */
+
+/* With bpf_get_current_task_btf a field is one load; without it, a helper call for each step. */
+#define DIRECT_TASK bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_get_current_task_btf)
+#define READ1(p, a) (DIRECT_TASK ? (p)->a : BPF_CORE_READ(p, a))
+#define READ2(p, a, b) (DIRECT_TASK ? (p)->a->b : BPF_CORE_READ(p, a, b))
+#define READ3(p, a, b, c) (DIRECT_TASK ? (p)->a->b->c : BPF_CORE_READ(p, a, b, c))
+
+static __always_inline struct task_struct *current_task(void)
+{
+	if (DIRECT_TASK)
+		return (struct task_struct *)bpf_get_current_task_btf();
+	return (struct task_struct *)bpf_get_current_task();
+}
+
+/* The number of a task in its own pid namespace, and that namespace. */
+static __always_inline void namespaced(struct pid *pid, u32 host_number, u32 *number, u32 *ns)
+{
+	u32 level = READ1(pid, level);
+	struct upid own = {};
+
+	*number = host_number;
+	*ns = INITIAL_PID_NS;
+	if (level == 0)
+		return;
+	bpf_probe_read_kernel(&own, sizeof(own), (void *)&pid->numbers + level * bpf_core_type_size(struct upid));
+	*number = own.nr;
+	*ns = BPF_CORE_READ(own.ns, ns.inum);
+}
+
+static __always_inline bool in_compat_syscall(struct task_struct *task)
+{
+	return READ1(task, thread_info.status) & TS_COMPAT;
+}
+
+/* The system call that the current task is in, or -1. */
+static __always_inline s32 current_syscall(struct task_struct *task)
+{
+	if (READ1(task, flags) & PF_KTHREAD)
+		return -1;
+	if (bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_task_pt_regs)) {
+		struct pt_regs *regs = (struct pt_regs *)bpf_task_pt_regs((void *)task);
+		return (s32)regs->orig_ax;
+	}
+	return -1;
+}
+
+static __always_inline void fill_identity(struct apus_record *r, struct task_struct *task, s32 syscall)
+{
+	struct task_struct *leader = READ1(task, group_leader);
+	struct task_struct *parent = READ2(task, real_parent, group_leader);
+	u32 ignored;
+
+	r->time = bpf_ktime_get_boot_ns();
+	r->cgroup_id = DIRECT_TASK ? task->cgroups->dfl_cgrp->kn->id : BPF_CORE_READ(task, cgroups, dfl_cgrp, kn, id);
+	r->thread_start = READ1(task, start_boottime);
+	r->process_start = READ1(leader, start_boottime);
+	r->parent_start = READ1(parent, start_boottime);
+	r->host_tid = READ1(task, pid);
+	r->host_pid = READ1(task, tgid);
+	r->host_ppid = READ1(parent, tgid);
+	r->uid = READ2(task, cred, uid.val);
+	r->mount_ns = READ3(task, nsproxy, mnt_ns, ns.inum);
+	namespaced(READ1(task, thread_pid), r->host_tid, &r->tid, &r->pid_ns);
+	if (r->host_tid == r->host_pid)
+		r->pid = r->tid;
+	else
+		namespaced(READ1(leader, thread_pid), r->host_pid, &r->pid, &ignored);
+	namespaced(READ1(parent, thread_pid), r->host_ppid, &r->ppid, &ignored);
+	r->syscall = syscall;
+	r->cpu = bpf_get_smp_processor_id();
+	r->flags = in_compat_syscall(task) ? APUS_RECORD_COMPAT : 0;
+	r->reserved = 0;
+	bpf_get_current_comm(r->comm, sizeof(r->comm));
+}
+
+#endif

@@ -1,0 +1,61 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+let strict: [SwiftSetting] = [
+    .strictMemorySafety(),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .enableExperimentalFeature("Lifetimes"),
+]
+
+let package = Package(
+    name: "apus",
+    products: [.executable(name: "apus", targets: ["apus"])],
+    targets: [
+        // The contract with the kernel programs, and C that Swift cannot express.
+        .target(name: "CContract"),
+        .target(name: "CSystem"),
+        .systemLibrary(
+            name: "CLibbpf", pkgConfig: "libbpf",
+            providers: [.apt(["libbpf-dev", "libelf-dev", "zlib1g-dev"])]),
+
+        // The catalogue: its language, its compiler (run by the plugins), and what it compiles to.
+        .target(name: "CatalogFormat", swiftSettings: strict),
+        .executableTarget(
+            name: "CatalogCompiler", dependencies: ["CatalogFormat"], swiftSettings: strict),
+        .plugin(name: "EmbedCatalog", capability: .buildTool(), dependencies: ["CatalogCompiler"]),
+        .plugin(name: "EmbedKernel", capability: .buildTool(), dependencies: ["CatalogCompiler"]),
+        .target(
+            name: "Catalog", dependencies: ["CatalogFormat"], swiftSettings: strict,
+            plugins: ["EmbedCatalog"]),
+
+        // Pure: no kernel, no root.
+        .target(name: "Events", dependencies: ["CContract", "Catalog"], swiftSettings: strict),
+        .target(name: "Policies", dependencies: ["CContract", "Catalog"], swiftSettings: strict),
+        .target(name: "State", dependencies: ["CSystem", "Events"], swiftSettings: strict),
+        .target(name: "Outputs", dependencies: ["CSystem", "Events"], swiftSettings: strict),
+
+        // The only module that talks to the kernel's BPF.
+        .target(
+            name: "Probes",
+            dependencies: ["CContract", "CLibbpf", "CSystem", "Catalog", "Policies"],
+            swiftSettings: strict, plugins: ["EmbedKernel"]),
+
+        .target(
+            name: "Agent",
+            dependencies: ["CSystem", "Events", "Outputs", "Policies", "Probes", "State"],
+            swiftSettings: strict),
+        .executableTarget(name: "apus", dependencies: ["Agent", "Catalog"], swiftSettings: strict),
+
+        .testTarget(
+            name: "CatalogTests", dependencies: ["Catalog"], exclude: ["Fixtures"],
+            swiftSettings: strict),
+        .testTarget(
+            name: "EventsTests", dependencies: ["CContract", "Events"], swiftSettings: strict),
+        .testTarget(name: "PoliciesTests", dependencies: ["Policies"], swiftSettings: strict),
+        .testTarget(
+            name: "OutputsTests", dependencies: ["CContract", "Outputs"], swiftSettings: strict),
+    ],
+    swiftLanguageModes: [.v6]
+)

@@ -1,0 +1,182 @@
+/* The contract between the kernel programs and the Swift side: every struct and number that crosses.
+ *
+ * Compiled twice: by clang for BPF (Kernel/) and by the Swift importer (module CContract). There is
+ * no other definition of these layouts. A change of any of them raises APUS_ABI_VERSION, since
+ * recordings carry it. All integers are in the byte order of the machine; all structs are padded by
+ * hand, so that sizes are what the assertions at the end say on both sides.
+ */
+#ifndef APUS_CONTRACT_H
+#define APUS_CONTRACT_H
+
+#ifndef __bpf__
+#include <linux/types.h>
+#endif
+
+#define APUS_ABI_VERSION 1
+
+/* ---- Records ------------------------------------------------------------------------------- */
+
+#define APUS_COMM_BYTES 16
+
+/* Every record starts with this. It is followed by `value_count` 64-bit values, one for each field
+ * of the event in catalogue order (a scalar, or the address that a pointer held; -1 sign-extends),
+ * and then by blobs for what was read through pointers. */
+struct apus_record {
+	__u64 time;          /* ns since boot, CLOCK_BOOTTIME */
+	__u32 event;         /* catalogue id */
+	__u32 size;          /* bytes of the whole record */
+	__u64 policies;      /* one bit for each policy that matched; 0: for the state stores only */
+	__u64 cgroup_id;     /* id in the default (v2) hierarchy */
+	__u64 thread_start;  /* ns since boot */
+	__u64 process_start; /* start of the thread group leader */
+	__u64 parent_start;  /* start of the parent process */
+	__u32 host_tid;      /* ids as the initial pid namespace sees them */
+	__u32 host_pid;
+	__u32 host_ppid;
+	__u32 tid; /* ids as the task's own pid namespace sees them */
+	__u32 pid;
+	__u32 ppid;
+	__u32 uid; /* real uid, in the initial user namespace */
+	__u32 mount_ns;
+	__u32 pid_ns;
+	__s32 syscall; /* x86-64 number of the system call in progress, or i386's where compat; -1: none */
+	__u16 cpu;
+	__u8 flags; /* APUS_RECORD_* */
+	__u8 value_count;
+	__u32 reserved;
+	char comm[APUS_COMM_BYTES];
+};
+
+#define APUS_RECORD_COMPAT 0x01 /* a 32-bit system call is in progress */
+
+/* What was read through a pointer: `length` bytes follow, padded with anything to 8. */
+struct apus_blob {
+	__u8 field; /* index into the event's fields */
+	__u8 flags; /* APUS_BLOB_* */
+	__u16 count; /* elements of a string array; 1 otherwise */
+	__u32 length;
+};
+
+#define APUS_BLOB_TRUNCATED 0x01 /* there was more than the limit */
+#define APUS_BLOB_AT_EXIT 0x02   /* an input that was not resident at entry and was read at exit */
+
+#define APUS_MAX_VALUES 32
+#define APUS_MAX_STRING 4096    /* PATH_MAX, with its NUL */
+#define APUS_MAX_ARRAY 8192     /* all strings of one string array together */
+#define APUS_MAX_ELEMENTS 256   /* strings in one string array */
+#define APUS_RECORD_DATA 28672  /* values and blobs of one record */
+
+/* ---- What to trace: one row for each system call ------------------------------------------- */
+
+#define APUS_SYSCALL_ARGS 6
+#define APUS_SYSCALL_SLOTS 512 /* numbers 0..511 of x86-64; then as many of i386 */
+
+enum apus_reader_kind {
+	APUS_READ_NONE,         /* the register is the value */
+	APUS_READ_STRING,       /* NUL-terminated */
+	APUS_READ_STRING_ARRAY, /* NULL-terminated array of such strings */
+	APUS_READ_BYTES,        /* a number of bytes given by `length` and `element` */
+};
+
+enum apus_reader_phase {
+	APUS_AT_ENTRY,
+	APUS_AT_EXIT,        /* when the call succeeded */
+	APUS_AT_EXIT_FAILED, /* when it failed: the time that an interrupted sleep had left */
+};
+
+/* Where a reader's number of elements comes from: the argument of that index, or one of these. */
+enum apus_reader_length {
+	APUS_LENGTH_RETURN_VALUE = 6,
+	APUS_LENGTH_ONE = 7,
+	APUS_LENGTH_POINTED = 8, /* + index: the u32 that argument points at */
+};
+
+/* How one argument of a system call is read. A new structure is one more of these, not a program. */
+struct apus_reader {
+	__u8 kind;
+	__u8 phase;
+	__u8 length;
+	__u8 reserved;
+	__u16 element; /* bytes of one element */
+	__u16 limit;   /* bytes at most; <= APUS_MAX_STRING */
+};
+
+#define APUS_ROW_EMIT_AT_ENTRY 0x01     /* never returns to where it was called from */
+#define APUS_ROW_NEEDS_ENTRY 0x02       /* something is read at entry */
+#define APUS_ROW_REPLACES_MEMORY 0x04   /* execve: on success the caller's memory and registers are gone */
+#define APUS_ROW_RETURNS_TWICE 0x08     /* fork and its kin: 0 is the child's return, not a call's */
+#define APUS_ROW_READS_AT_EXIT 0x10     /* something is read at exit */
+
+struct apus_syscall_row {
+	__u64 policies; /* that asked for it; 0: not traced */
+	__u32 event;    /* catalogue id */
+	__u16 index;    /* dense index, for the counters */
+	__u8 flags;
+	__u8 arg_count;
+	struct apus_reader readers[APUS_SYSCALL_ARGS];
+};
+
+/* ---- Scope: whom to trace ------------------------------------------------------------------- */
+
+enum apus_scope_key {
+	APUS_SCOPE_PID,
+	APUS_SCOPE_UID,
+	APUS_SCOPE_COMM,
+	APUS_SCOPE_MNTNS,
+	APUS_SCOPE_PIDNS,
+	APUS_SCOPE_UTS,
+	APUS_SCOPE_CGROUP,
+	APUS_SCOPE_TREE,
+	APUS_SCOPE_KEYS,
+};
+
+#define APUS_UTS_BYTES 64
+#define APUS_MAX_POLICIES 64
+
+/* The value of a scope map: which policies name this key with `=`, and which name it at all. */
+struct apus_scope_value {
+	__u64 equals;
+	__u64 mentioned;
+};
+
+/* As above, for a process that is in some tree. */
+struct apus_tree_value {
+	__u64 equals;
+	__u64 mentioned;
+	__u32 pending; /* waits for its first execve: nothing else of it is traced yet */
+	__u32 reserved;
+};
+
+struct apus_range {
+	__u32 min;
+	__u32 max;
+};
+
+/* Constant while loaded, so that the verifier drops the keys that no policy uses. */
+struct apus_scope_plan {
+	__u64 used[APUS_SCOPE_KEYS];     /* policies that restrict this key */
+	__u64 otherwise[APUS_SCOPE_KEYS]; /* of them, those that match a value nobody mentions (`!=` only) */
+	__u64 ranged[2];                 /* of them, those with a range, for PID and UID */
+	struct apus_range ranges[2][APUS_MAX_POLICIES];
+};
+
+/* ---- Counters, per CPU and event ------------------------------------------------------------ */
+
+#define APUS_MAX_EVENTS 1024
+
+struct apus_counters {
+	__u64 emitted;     /* records submitted to a ring */
+	__u64 lost;        /* the ring had no room */
+	__u64 filtered;    /* outside the scope */
+	__u64 unspilled;   /* emitted, but its long input could not be kept between entry and exit */
+};
+
+_Static_assert(sizeof(struct apus_record) == 120, "apus_record");
+_Static_assert(sizeof(struct apus_blob) == 8, "apus_blob");
+_Static_assert(sizeof(struct apus_reader) == 8, "apus_reader");
+_Static_assert(sizeof(struct apus_syscall_row) == 64, "apus_syscall_row");
+_Static_assert(sizeof(struct apus_scope_value) == 16, "apus_scope_value");
+_Static_assert(sizeof(struct apus_tree_value) == 24, "apus_tree_value");
+_Static_assert(sizeof(struct apus_counters) == 32, "apus_counters");
+
+#endif

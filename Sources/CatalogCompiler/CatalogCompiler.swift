@@ -1,0 +1,118 @@
+import CatalogFormat
+import Glibc
+
+/// Run by the build: checks the catalogue, and turns it and the kernel object into sources.
+///
+///     CatalogCompiler swift  OUTPUT CATALOGUE...   the catalogue's text as a Swift source
+///     CatalogCompiler header OUTPUT CATALOGUE...   its numbers for the kernel programs
+///     CatalogCompiler object OUTPUT OBJECT         the kernel object as a Swift source
+@main
+struct CatalogCompiler {
+    static func main() {
+        let arguments = CommandLine.arguments
+        guard arguments.count >= 4 else { fail("usage: CatalogCompiler swift|header|object OUTPUT INPUT...") }
+        let inputs = arguments.dropFirst(3)
+        switch arguments[1] {
+        case "swift": write(swiftSource(inputs), to: arguments[2])
+        case "header": write(header(inputs), to: arguments[2])
+        case "object": write(objectSource(arguments[3]), to: arguments[2])
+        default: fail("'\(arguments[1])' is none of swift, header, object")
+        }
+    }
+
+    static func swiftSource(_ paths: ArraySlice<String>) -> String {
+        let files = read(paths)
+        let events = parse(files)
+        var source = "// Generated from Catalog/ by CatalogCompiler.\n\nimport CatalogFormat\n\n"
+        source += "let catalogText: StaticString = #\"\"\"\n"
+        for file in files {
+            source += "@\(file.name.split(separator: "/").last ?? "")\n"
+            for line in file.text.split(separator: "\n") where line.utf8.first != UInt8(ascii: "#") {
+                source += line + "\n"
+            }
+        }
+        source += "\"\"\"#\n\nextension EventID {\n"
+        for event in events {
+            source += "    public static let `\(event.name)` = EventID(rawValue: \(event.id.rawValue))\n"
+        }
+        return source + "}\n"
+    }
+
+    static func header(_ paths: ArraySlice<String>) -> String {
+        let events = parse(read(paths))
+        var text = "/* Generated from Catalog/ by CatalogCompiler. */\n"
+        var firstSystemCall = 0
+        for event in events {
+            guard case .hook = event.source else { continue }
+            let name = event.name.uppercased()
+            text += "#define EVENT_\(name) \(event.id.rawValue)\n"
+            text += "#define INDEX_\(name) \(event.index)\n"
+            text += "#define FIELDS_\(name) \(event.fields.count)\n"
+            for (index, field) in event.fields.enumerated() {
+                text += "#define FIELD_\(name)_\(field.name.uppercased()) \(index)\n"
+            }
+            firstSystemCall = event.index + 1
+        }
+        return text + "#define INDEX_FIRST_SYSCALL \(firstSystemCall)\n"
+    }
+
+    static func objectSource(_ path: String) -> String {
+        "// Generated from Kernel/ by CatalogCompiler.\n\nlet kernelObjectBase64: StaticString =\n    \""
+            + base64(bytes(path)) + "\"\n"
+    }
+
+    // MARK: Files
+
+    static func parse(_ files: [(name: String, text: Substring)]) -> [EventDefinition] {
+        do { return try CatalogParser.parse(files) } catch { fail("\(error)") }
+    }
+
+    static func read(_ paths: ArraySlice<String>) -> [(name: String, text: Substring)] {
+        paths.map { (name: $0, text: Substring(String(decoding: bytes($0), as: UTF8.self))) }
+    }
+
+    static func bytes(_ path: String) -> [UInt8] {
+        let descriptor = open(path, O_RDONLY)
+        guard descriptor >= 0 else { fail("cannot read \(path): errno \(errno)") }
+        defer { close(descriptor) }
+        var all: [UInt8] = []
+        var buffer = [UInt8](repeating: 0, count: 1 << 16)
+        while true {
+            let count = unsafe buffer.withUnsafeMutableBytes { unsafe Glibc.read(descriptor, $0.baseAddress, $0.count) }
+            guard count > 0 else { return all }
+            all += buffer[..<count]
+        }
+    }
+
+    static func write(_ text: String, to path: String) {
+        let descriptor = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0o644)
+        guard descriptor >= 0 else { fail("cannot write \(path): errno \(errno)") }
+        defer { close(descriptor) }
+        var rest = Array(text.utf8)[...]
+        while !rest.isEmpty {
+            let count = unsafe rest.withUnsafeBytes { unsafe Glibc.write(descriptor, $0.baseAddress, $0.count) }
+            guard count > 0 else { fail("cannot write \(path): errno \(errno)") }
+            rest = rest.dropFirst(count)
+        }
+    }
+
+    static func base64(_ bytes: [UInt8]) -> String {
+        let alphabet = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/".utf8)
+        var text: [UInt8] = []
+        text.reserveCapacity(bytes.count / 3 * 4 + 4)
+        for start in stride(from: 0, to: bytes.count, by: 3) {
+            let group = (0..<3).map { start + $0 < bytes.count ? UInt32(bytes[start + $0]) : 0 }
+            let bits = group[0] << 16 | group[1] << 8 | group[2]
+            let present = min(3, bytes.count - start)
+            for place in 0..<4 {
+                text.append(place <= present ? alphabet[Int(bits >> UInt32(18 - 6 * place)) & 63] : UInt8(ascii: "="))
+            }
+        }
+        return String(decoding: text, as: UTF8.self)
+    }
+
+    static func fail(_ message: String) -> Never {
+        write("CatalogCompiler: \(message)\n", to: "/dev/stderr")
+        exit(1)
+    }
+}

@@ -1,0 +1,120 @@
+/// Number of an event in the output and on the wire. Tracee's external number where Tracee has the
+/// event; 10000 + the number for system calls that it lacks.
+public struct EventID: RawRepresentable, Hashable, Sendable, Comparable {
+    public let rawValue: UInt32
+    public init(rawValue: UInt32) { self.rawValue = rawValue }
+    public static func < (a: Self, b: Self) -> Bool { a.rawValue < b.rawValue }
+}
+
+/// One event: everything the rest of the system knows about it.
+public struct EventDefinition: Sendable {
+    public let id: EventID
+    /// Dense, from 0: its place in ``Catalog/events`` and in the kernel's counters.
+    public internal(set) var index: Int
+    public let name: String
+    public let sets: [String]
+    /// In output order. A system call's last field is `returnValue`.
+    public let fields: [FieldDefinition]
+    public let source: EventSource
+    /// One sentence.
+    public let about: String
+}
+
+/// Where an event comes from.
+public enum EventSource: Sendable, Equatable {
+    /// Numbers in the x86-64 and the i386 table; one may be missing.
+    case systemCall(number: Int?, compatNumber: Int?, trait: SystemCallTrait?)
+    /// Attachment points as `kind:target`, the best first.
+    case hook([String])
+}
+
+/// How a system call returns, where not just once to its caller.
+public enum SystemCallTrait: String, Sendable, CaseIterable {
+    /// Reported at entry, with a return value of 0.
+    case noReturn = "no-return"
+    /// The child's return is not the return of a call that it made.
+    case returnsTwice = "returns-twice"
+    /// On success the caller's memory and registers are gone.
+    case replacesMemory = "replaces-memory"
+}
+
+/// What a value is and how it is printed. The raw values are the catalogue's spelling.
+public enum FieldType: String, Sendable, CaseIterable {
+    case int32, uint32, int64, uint64, uint16, bool
+    case pointer
+    case string
+    case stringArray = "string[]"
+    case socketAddress = "sockaddr"
+    case int32Pair = "int32[2]"
+    case timespec
+    /// Nanoseconds since boot in the record, since 1970 in the output.
+    case time
+}
+
+/// Which way data goes through a pointer.
+public enum Direction: String, Sendable {
+    case `in`, out, `inout`
+    /// Written only when the call failed: the time that an interrupted sleep had left.
+    case outOnFailure = "out-failed"
+    /// An address that is not read through, or no address at all.
+    case opaque
+}
+
+/// How many bytes a pointer argument points at.
+public enum LengthSource: Sendable, Equatable {
+    case argument(Int)
+    /// The 32-bit integer that the argument points at.
+    case pointedBy(Int)
+    case returnValue
+}
+
+public struct FieldDefinition: Sendable {
+    public let name: String
+    public let type: FieldType
+    /// For what is, or is reached through, a user pointer.
+    public let direction: Direction?
+    public let length: LengthSource?
+    /// May be null or missing.
+    public let isOptional: Bool
+    /// Where the printed value comes from.
+    public let provenance: Provenance
+    public let about: String
+
+    /// For an address: where what it points at comes from.
+    public var targetProvenance: Provenance? {
+        guard type == .pointer, let direction, direction != .opaque else { return nil }
+        return Provenance.throughUserPointer(direction, isOptional: isOptional)
+    }
+}
+
+/// Where a value was read, and how far to trust it.
+public struct Provenance: OptionSet, Sendable {
+    public let rawValue: UInt8
+    public init(rawValue: UInt8) { self.rawValue = rawValue }
+
+    /// From kernel memory or a register.
+    public static let kernel = Provenance(rawValue: 1)
+    /// From user memory.
+    public static let user = Provenance(rawValue: 2)
+    /// The kernel makes its own copy at another moment: the caller may show us one value and it another.
+    public static let raceable = Provenance(rawValue: 4)
+    /// May be null or missing.
+    public static let optional = Provenance(rawValue: 8)
+
+    /// The tags in their usual order: `K U TOCTOU OPT`.
+    public var tags: [String] {
+        var tags: [String] = []
+        if contains(.kernel) { tags.append("K") }
+        if contains(.user) { tags.append("U") }
+        if contains(.raceable) { tags.append("TOCTOU") }
+        if contains(.optional) { tags.append("OPT") }
+        return tags
+    }
+
+    static func throughUserPointer(_ direction: Direction, isOptional: Bool) -> Provenance {
+        var provenance: Provenance = .user
+        if direction == .in || direction == .inout { provenance.insert(.raceable) }
+        if isOptional { provenance.insert(.optional) }
+        return provenance
+    }
+}

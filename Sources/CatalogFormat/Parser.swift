@@ -1,0 +1,282 @@
+/// A fault in a catalogue file.
+public struct CatalogError: Error, CustomStringConvertible {
+    public let file: String
+    public let line: Int
+    public let message: String
+    public var description: String { "\(file):\(line): error: \(message)" }
+}
+
+/// Reads catalogue files: rows of system calls, and entries of other events.
+///
+/// ```
+/// name (trait) | x86-64 number | i386 number | id | sets | argument: type{options}, ... | about
+///
+/// event NAME ID [SETS]
+/// hook KIND:TARGET
+/// about SENTENCE
+/// field NAME: TYPE TAGS | meaning
+/// ```
+public struct CatalogParser {
+    private var file = ""
+    private var line = 0
+    private var rows: [EventDefinition] = []
+    private var entries: [EventDefinition] = []
+    private var open: OpenEntry?
+
+    private struct OpenEntry {
+        var name: String
+        var id: EventID
+        var sets: [String]
+        var hooks: [String] = []
+        var about = ""
+        var fields: [FieldDefinition] = []
+    }
+
+    public init() {}
+
+    /// Parses files given as (name, text) and numbers the events: hooks first, then system calls.
+    public static func parse(_ files: [(name: String, text: Substring)]) throws(CatalogError)
+        -> [EventDefinition]
+    {
+        var parser = CatalogParser()
+        for file in files { try parser.parse(file.name, file.text) }
+        return try parser.finish()
+    }
+
+    private mutating func parse(_ name: String, _ text: Substring) throws(CatalogError) {
+        file = name
+        line = 0
+        for raw in text.split(separator: "\n", omittingEmptySubsequences: false) {
+            line += 1
+            let text = trimmed(raw)
+            if text.isEmpty || text.utf8.first == UInt8(ascii: "#") { continue }
+            if let rest = after("event ", text) {
+                try closeEntry()
+                try openEntry(rest)
+            } else if open != nil {
+                try entryLine(text)
+            } else {
+                try row(text)
+            }
+        }
+        try closeEntry()
+    }
+
+    private mutating func finish() throws(CatalogError) -> [EventDefinition] {
+        var all = entries + rows.sorted { $0.id < $1.id }
+        var names: Set<String> = []
+        var ids: Set<EventID> = []
+        for index in all.indices {
+            all[index].index = index
+            guard names.insert(all[index].name).inserted else {
+                throw fault("two events are named '\(all[index].name)'")
+            }
+            guard ids.insert(all[index].id).inserted else {
+                throw fault("two events have the id \(all[index].id.rawValue)")
+            }
+        }
+        return all
+    }
+
+    // MARK: System calls
+
+    private mutating func row(_ text: Substring) throws(CatalogError) {
+        let columns = text.split(separator: "|", omittingEmptySubsequences: false).map(trimmed)
+        guard columns.count == 7 else {
+            throw fault("a system call is 7 columns separated by '|', this line has \(columns.count)")
+        }
+        guard let id = UInt32(columns[3]) else { throw fault("'\(columns[3])' is no event id") }
+        let arguments = columns[5] == "-" ? [] : split(columns[5], at: ",").map(trimmed)
+        guard arguments.count <= 6 else { throw fault("a system call has at most 6 arguments") }
+        let (name, trait) = try nameAndTrait(columns[0])
+        let names = arguments.map { String(trimmed($0.prefix { $0 != ":" })) }
+        var fields: [FieldDefinition] = []
+        for argument in arguments { fields.append(try self.argument(argument, names)) }
+        fields.append(
+            FieldDefinition(
+                name: "returnValue", type: .int64, direction: nil, length: nil, isOptional: false,
+                provenance: .kernel, about: "what the call returned; a negative errno when it failed"))
+        rows.append(
+            EventDefinition(
+                id: EventID(rawValue: id), index: 0, name: name,
+                sets: list(columns[4]), fields: fields,
+                source: .systemCall(
+                    number: try number(columns[1]), compatNumber: try number(columns[2]), trait: trait),
+                about: String(columns[6])))
+    }
+
+    private func nameAndTrait(_ text: Substring) throws(CatalogError) -> (String, SystemCallTrait?) {
+        guard let parenthesis = text.firstIndex(of: "(") else { return (String(text), nil) }
+        let word = text[text.index(after: parenthesis)...].dropLast()
+        guard text.last == ")", let trait = SystemCallTrait(rawValue: String(word)) else {
+            let known = SystemCallTrait.allCases.map(\.rawValue).joined(separator: ", ")
+            throw fault("'\(word)' is no trait; there are \(known)")
+        }
+        return (String(trimmed(text[..<parenthesis])), trait)
+    }
+
+    private func number(_ text: Substring) throws(CatalogError) -> Int? {
+        if text == "-" { return nil }
+        guard let number = Int(text), (0..<512).contains(number) else {
+            throw fault("'\(text)' is no system call number below 512; write - where there is none")
+        }
+        return number
+    }
+
+    private func argument(_ text: Substring, _ names: [String]) throws(CatalogError) -> FieldDefinition {
+        guard let colon = text.firstIndex(of: ":") else { throw fault("'\(text)' lacks ': type'") }
+        var typeName = trimmed(text[text.index(after: colon)...])
+        var options: [Substring] = []
+        if let brace = typeName.firstIndex(of: "{") {
+            guard typeName.last == "}" else { throw fault("'\(text)' lacks a closing '}'") }
+            options = typeName[typeName.index(after: brace)...].dropLast().split(separator: ",").map(trimmed)
+            typeName = typeName[..<brace]
+        }
+        let type = try fieldType(typeName)
+        var direction: Direction?
+        var length: LengthSource?
+        var isOptional = false
+        for option in options {
+            if option == "opt" {
+                isOptional = true
+            } else if let source = after("len=", option) {
+                length = try lengthSource(source, names)
+            } else if let known = Direction(rawValue: String(option)) {
+                direction = known
+            } else {
+                throw fault("'\(option)' is no option; there are in, out, out-failed, inout, opaque, opt, len=")
+            }
+        }
+        let reachesThroughPointer = [.string, .stringArray, .socketAddress, .int32Pair, .timespec].contains(type)
+        if reachesThroughPointer && direction == nil { direction = .in }
+        if type == .pointer && direction == nil {
+            throw fault("'\(text)' must say what is behind the pointer: in, out, inout or opaque")
+        }
+        let provenance: Provenance =
+            reachesThroughPointer
+            ? .throughUserPointer(direction ?? .in, isOptional: isOptional)
+            : isOptional ? [.kernel, .optional] : .kernel
+        return FieldDefinition(
+            name: String(trimmed(text[..<colon])), type: type, direction: direction, length: length,
+            isOptional: isOptional, provenance: provenance, about: "")
+    }
+
+    private func lengthSource(_ text: Substring, _ names: [String]) throws(CatalogError) -> LengthSource {
+        if text == "ret" { return .returnValue }
+        let isPointed = text.utf8.first == UInt8(ascii: "*")
+        let name = isPointed ? text.dropFirst() : text
+        guard let index = names.firstIndex(of: String(name)) else {
+            throw fault("len= names '\(name)', which is no argument of this call")
+        }
+        return isPointed ? .pointedBy(index) : .argument(index)
+    }
+
+    // MARK: Other events
+
+    private mutating func openEntry(_ text: Substring) throws(CatalogError) {
+        let words = text.split(separator: " ", maxSplits: 2)
+        guard words.count >= 2, let id = UInt32(words[1]) else {
+            throw fault("an event starts with 'event NAME ID [SETS]'")
+        }
+        open = OpenEntry(
+            name: String(words[0]), id: EventID(rawValue: id), sets: words.count > 2 ? list(words[2]) : [])
+    }
+
+    private mutating func entryLine(_ text: Substring) throws(CatalogError) {
+        if let hook = after("hook ", text) {
+            open?.hooks.append(String(hook))
+        } else if let about = after("about ", text) {
+            open?.about = String(about)
+        } else if let field = after("field ", text) {
+            let definition = try entryField(field)
+            open?.fields.append(definition)
+        } else {
+            throw fault("expected hook, about or field")
+        }
+    }
+
+    private func entryField(_ text: Substring) throws(CatalogError) -> FieldDefinition {
+        let halves = text.split(separator: "|", maxSplits: 1).map(trimmed)
+        guard halves.count == 2, let colon = halves[0].firstIndex(of: ":") else {
+            throw fault("a field is 'field NAME: TYPE TAGS | meaning'")
+        }
+        let words = halves[0][halves[0].index(after: colon)...].split(separator: " ")
+        guard let typeName = words.first else { throw fault("this field has no type") }
+        var provenance: Provenance = []
+        for tag in words.dropFirst() {
+            switch tag {
+            case "K": provenance.insert(.kernel)
+            case "U": provenance.insert(.user)
+            case "TOCTOU": provenance.insert(.raceable)
+            case "OPT": provenance.insert(.optional)
+            default: throw fault("'\(tag)' is no provenance tag; there are K, U, TOCTOU and OPT")
+            }
+        }
+        guard provenance.contains(.kernel) || provenance.contains(.user) else {
+            throw fault("say where the field is read: K or U")
+        }
+        return FieldDefinition(
+            name: String(trimmed(halves[0][..<colon])), type: try fieldType(typeName), direction: nil,
+            length: nil, isOptional: provenance.contains(.optional), provenance: provenance,
+            about: String(halves[1]))
+    }
+
+    private mutating func closeEntry() throws(CatalogError) {
+        guard let entry = open else { return }
+        open = nil
+        guard !entry.hooks.isEmpty, !entry.about.isEmpty, entry.fields.count <= 32 else {
+            throw fault("event \(entry.name) needs a hook, an about line, and at most 32 fields")
+        }
+        entries.append(
+            EventDefinition(
+                id: entry.id, index: 0, name: entry.name, sets: entry.sets, fields: entry.fields,
+                source: .hook(entry.hooks), about: entry.about))
+    }
+
+    // MARK: Words
+
+    private func fieldType(_ text: Substring) throws(CatalogError) -> FieldType {
+        if let type = FieldType(rawValue: String(text)) { return type }
+        let known = FieldType.allCases.map(\.rawValue).joined(separator: ", ")
+        throw fault("'\(text)' is no type; there are \(known)")
+    }
+
+    private func fault(_ message: String) -> CatalogError {
+        CatalogError(file: file, line: line, message: message)
+    }
+
+    /// Splits at a separator outside braces.
+    private func split(_ text: Substring, at separator: Character) -> [Substring] {
+        var parts: [Substring] = []
+        var start = text.startIndex
+        var depth = 0
+        for index in text.indices {
+            switch text[index] {
+            case "{": depth += 1
+            case "}": depth -= 1
+            case separator where depth == 0:
+                parts.append(text[start..<index])
+                start = text.index(after: index)
+            default: break
+            }
+        }
+        parts.append(text[start...])
+        return parts
+    }
+
+    private func list(_ text: Substring) -> [String] {
+        text == "-" ? [] : text.split(separator: ",").map { String(trimmed($0)) }
+    }
+
+    private func after(_ prefix: String, _ text: Substring) -> Substring? {
+        guard text.utf8.starts(with: prefix.utf8) else { return nil }
+        return trimmed(text[text.utf8.index(text.startIndex, offsetBy: prefix.utf8.count)...])
+    }
+
+    private func trimmed(_ text: Substring) -> Substring {
+        var text = text
+        while text.utf8.first == UInt8(ascii: " ") || text.utf8.first == UInt8(ascii: "\t") { text = text.dropFirst() }
+        while text.utf8.last == UInt8(ascii: " ") || text.utf8.last == UInt8(ascii: "\t") { text = text.dropLast() }
+        return text
+    }
+}

@@ -1,0 +1,2 @@
+import Catalog
+@main struct Main { static func main() { print(Catalog.builtIn.events.count) } }
