@@ -44,9 +44,9 @@ let package = Package(
 
         .target(
             name: "Agent",
-            dependencies: ["CSystem", "Events", "Outputs", "Policies", "Probes", "State"],
+            dependencies: ["Catalog", "CContract", "CSystem", "Events", "Outputs", "Policies", "Probes", "State"],
             swiftSettings: strict),
-        .executableTarget(name: "apus", dependencies: ["Agent", "Catalog"], swiftSettings: strict),
+        .executableTarget(name: "apus", dependencies: ["Agent", "Catalog", "Outputs", "Policies", "Probes"], swiftSettings: strict),
 
         .testTarget(
             name: "CatalogTests", dependencies: ["Catalog"], exclude: ["Fixtures"],

@@ -16,7 +16,7 @@ struct ring {
 };
 
 /* Process lifecycle has a ring of its own, so that a flood cannot cost us the process tree. */
-struct ring lifecycle SEC(".maps");
+struct ring lifecycle SEC(".maps"); /* the loader sets its size */
 struct ring bulk_template SEC(".maps");
 
 struct {

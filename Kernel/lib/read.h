@@ -32,14 +32,16 @@ __noinline long read_element(u64 address, u32 at, u32 compat)
 		s->truncated = 1;
 		return READ_END;
 	}
-	n = bpf_probe_read_user_str(&s->data[at & 0x7fff], APUS_MAX_STRING, (void *)string);
+	n = bpf_probe_read_user_str(&s->data[at & 0x7fff], STRING_READ, (void *)string);
 	if (n <= 0) {
 		/* Not resident: an empty element keeps the positions of the others. */
 		s->data[at & 0x7fff] = 0;
 		n = 1;
 		s->truncated = 1;
-	} else if (n == APUS_MAX_STRING) {
+	} else if (n == STRING_READ) {
 		s->truncated = 1;
+		n--; /* keep what a whole string may have, and its NUL */
+		s->data[(at + APUS_MAX_STRING - 1) & 0x7fff] = 0;
 	}
 	return at + n;
 }
@@ -50,7 +52,7 @@ static __noinline long read_string_array(struct scratch *s, u64 address, u32 off
 	u32 start = OFFSET(offset) + sizeof(struct apus_blob), at = start, elements = 0, size = compat ? 4 : 8;
 
 	s->truncated = 0;
-	for (u32 i = 0; i < APUS_MAX_ELEMENTS; i++) {
+	for (u32 i = 0; i <= APUS_MAX_ELEMENTS; i++) {
 		long next = read_element(address + elements * size, at, compat);
 
 		if (next == READ_FAULT && elements == 0)
@@ -59,7 +61,7 @@ static __noinline long read_string_array(struct scratch *s, u64 address, u32 off
 			s->truncated = 1;
 		if (next < 0)
 			goto end;
-		if (next - start > APUS_MAX_ARRAY)
+		if (elements == APUS_MAX_ELEMENTS || next - start > APUS_MAX_ARRAY)
 			break;
 		at = next;
 		elements++;
@@ -86,11 +88,13 @@ __noinline long read_argument(u64 address, u64 reader_bits, u64 elements, u32 of
 		return offset;
 	to = &s->data[OFFSET(offset) + sizeof(struct apus_blob)];
 	if (reader.kind == APUS_READ_STRING) {
-		n = bpf_probe_read_user_str(to, APUS_MAX_STRING, (void *)address);
+		n = bpf_probe_read_user_str(to, STRING_READ, (void *)address);
 		if (n <= 0)
 			return READ_FAULT;
-		if (n == APUS_MAX_STRING)
+		if (n == STRING_READ) {
 			flags = APUS_BLOB_TRUNCATED;
+			n = APUS_MAX_STRING;
+		}
 		return close_blob(s, offset, field, flags, 1, n - 1);
 	}
 	if (reader.kind == APUS_READ_STRING_ARRAY)

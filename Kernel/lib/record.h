@@ -78,6 +78,9 @@ static __always_inline void set_value(struct scratch *s, u32 field, u64 value)
 #define PAD8(n) (((n) + 7) & ~7u)
 #define OFFSET(o) ((o) & 0x7ff8u)
 
+/* One byte more than a whole string has, to tell a whole one from a longer one. */
+#define STRING_READ (APUS_MAX_STRING + 1)
+
 /* Writes a blob's header at `offset` and returns the offset behind its data. */
 static __always_inline u32 close_blob(struct scratch *s, u32 offset, u32 field, u32 flags, u32 elements,
 				      u32 length)
@@ -98,10 +101,12 @@ static __always_inline u32 append_kernel_string(struct scratch *s, u32 offset, u
 
 	if (offset > APUS_RECORD_DATA - 16)
 		return offset;
-	n = bpf_probe_read_kernel_str(&s->data[OFFSET(offset) + sizeof(struct apus_blob)], APUS_MAX_STRING, from);
+	n = bpf_probe_read_kernel_str(&s->data[OFFSET(offset) + sizeof(struct apus_blob)], STRING_READ, from);
 	if (n <= 0)
 		return offset;
-	return close_blob(s, offset, field, n == APUS_MAX_STRING ? APUS_BLOB_TRUNCATED : 0, 1, n - 1);
+	if (n == STRING_READ)
+		return close_blob(s, offset, field, APUS_BLOB_TRUNCATED, 1, APUS_MAX_STRING - 1);
+	return close_blob(s, offset, field, 0, 1, n - 1);
 }
 
 #endif

@@ -15,7 +15,7 @@ struct EmbedKernel: BuildToolPlugin {
         let kernel = files(in: root.appending(path: "Kernel"), endings: ["c", "h"])
         let contract = root.appending(path: "Sources/CContract/include")
         let work = context.pluginWorkDirectoryURL
-        let output = work.appending(path: "KernelObject.swift")
+        let output = work.appending(path: "KernelImage.swift")
         let compiler = try context.tool(named: "CatalogCompiler").url
         let script = """
             set -eu

@@ -1,1 +1,231 @@
+#define _GNU_SOURCE
 #include "system.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/mount.h>
+#include <linux/perf_event.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+
+/* ---- libbpf's messages ---- */
+
+static char libbpf_log[8192];
+static size_t libbpf_log_length;
+
+static int capture(enum libbpf_print_level level, const char *format, va_list arguments)
+{
+	int written;
+
+	if (level == LIBBPF_DEBUG || libbpf_log_length >= sizeof(libbpf_log) - 1)
+		return 0;
+	written = vsnprintf(libbpf_log + libbpf_log_length, sizeof(libbpf_log) - libbpf_log_length, format, arguments);
+	if (written > 0)
+		libbpf_log_length += written;
+	if (libbpf_log_length > sizeof(libbpf_log) - 1)
+		libbpf_log_length = sizeof(libbpf_log) - 1;
+	return 0;
+}
+
+void apus_capture_libbpf_log(void)
+{
+	libbpf_set_print(capture);
+}
+
+const char *apus_take_libbpf_log(void)
+{
+	libbpf_log[libbpf_log_length] = 0;
+	libbpf_log_length = 0;
+	return libbpf_log;
+}
+
+/* ---- perf tracepoints ---- */
+
+int apus_attach_tracepoint(int program, uint64_t tracepoint_id)
+{
+	struct perf_event_attr attributes = {
+		.type = PERF_TYPE_TRACEPOINT,
+		.size = sizeof(attributes),
+		.config = tracepoint_id,
+		.sample_period = 1,
+		.wakeup_events = 1,
+	};
+	/* A tracepoint event runs its BPF program for every hit on every CPU, whatever CPU it was opened for. */
+	int descriptor = syscall(SYS_perf_event_open, &attributes, -1, 0, -1, PERF_FLAG_FD_CLOEXEC);
+
+	if (descriptor < 0)
+		return -errno;
+	if (ioctl(descriptor, PERF_EVENT_IOC_SET_BPF, program) || ioctl(descriptor, PERF_EVENT_IOC_ENABLE, 0)) {
+		int error = errno;
+		close(descriptor);
+		return -error;
+	}
+	return descriptor;
+}
+
+int apus_open_tracefs(void)
+{
+	static const char *const places[] = {"/sys/kernel/tracing", "/sys/kernel/debug/tracing"};
+	int context, mount, error;
+
+	for (int i = 0; i < 2; i++) {
+		int place = open(places[i], O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+		if (place < 0)
+			continue;
+		if (faccessat(place, "events", R_OK, 0) == 0)
+			return place;
+		close(place);
+	}
+	context = syscall(SYS_fsopen, "tracefs", FSOPEN_CLOEXEC);
+	if (context < 0)
+		return -errno;
+	if (syscall(SYS_fsconfig, context, FSCONFIG_CMD_CREATE, NULL, NULL, 0)) {
+		error = errno;
+		close(context);
+		return -error;
+	}
+	mount = syscall(SYS_fsmount, context, FSMOUNT_CLOEXEC, 0);
+	error = errno;
+	close(context);
+	return mount < 0 ? -error : mount;
+}
+
+/* ---- Trial programs ---- */
+
+int apus_try_tracing(int kind, uint32_t target)
+{
+	static const struct bpf_insn body[] = {
+		{.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0, .imm = 0},
+		{.code = BPF_JMP | BPF_EXIT},
+	};
+	static const enum bpf_attach_type types[] = {BPF_TRACE_RAW_TP, BPF_TRACE_FENTRY, BPF_LSM_MAC};
+	LIBBPF_OPTS(bpf_prog_load_opts, options, .expected_attach_type = types[kind], .attach_btf_id = target);
+	int program, attached;
+
+	program = bpf_prog_load(kind == 2 ? BPF_PROG_TYPE_LSM : BPF_PROG_TYPE_TRACING, "apus_trial", "GPL", body, 2,
+				&options);
+	if (program < 0)
+		return program;
+	attached = bpf_raw_tracepoint_open(NULL, program);
+	close(program);
+	if (attached < 0)
+		return attached;
+	close(attached);
+	return 0;
+}
+
+/* ---- A traced command ---- */
+
+int apus_spawn_at_gate(const char *path, char *const argv[], char *const envp[], struct apus_child *child)
+{
+	int gate[2];
+	pid_t pid;
+
+	if (pipe2(gate, O_CLOEXEC))
+		return -errno;
+	pid = fork();
+	if (pid < 0) {
+		int error = errno;
+		close(gate[0]);
+		close(gate[1]);
+		return -error;
+	}
+	if (pid == 0) {
+		sigset_t none;
+		char go;
+
+		close(gate[1]);
+		for (int i = 1; i < NSIG; i++)
+			signal(i, SIG_DFL);
+		sigemptyset(&none);
+		sigprocmask(SIG_SETMASK, &none, NULL);
+		if (read(gate[0], &go, 1) != 1)
+			_exit(126); /* the tracer gave up */
+		execve(path, argv, envp);
+		_exit(errno == ENOENT ? 127 : 126);
+	}
+	close(gate[0]);
+	child->pid = pid;
+	child->gate = gate[1];
+	return 0;
+}
+
+void apus_open_gate(struct apus_child *child)
+{
+	char go = 1;
+
+	if (child->gate >= 0 && write(child->gate, &go, 1) < 0) {
+		/* The child is gone; waiting for it will tell. */
+	}
+	if (child->gate >= 0)
+		close(child->gate);
+	child->gate = -1;
+}
+
+/* ---- Signals ---- */
+
+static volatile sig_atomic_t stop_signal;
+static volatile sig_atomic_t stop_was_sent;
+
+static void note_signal(int number, siginfo_t *information, void *context)
+{
+	(void)context;
+	if (stop_signal)
+		_exit(128 + number);
+	stop_was_sent = information->si_code <= 0;
+	stop_signal = number;
+}
+
+void apus_watch_signals(void)
+{
+	struct sigaction action = {.sa_sigaction = note_signal, .sa_flags = SA_SIGINFO};
+
+	sigaction(SIGINT, &action, NULL);
+	sigaction(SIGTERM, &action, NULL);
+	sigaction(SIGHUP, &action, NULL);
+	signal(SIGPIPE, SIG_IGN);
+}
+
+int apus_stop_signal(void)
+{
+	return stop_signal;
+}
+
+bool apus_stop_was_sent(void)
+{
+	return stop_was_sent;
+}
+
+/* ---- The rest ---- */
+
+int apus_terminal_columns(int descriptor)
+{
+	struct winsize size = {0};
+
+	if (!isatty(descriptor))
+		return 0;
+	if (ioctl(descriptor, TIOCGWINSZ, &size) || size.ws_col == 0)
+		return 80;
+	return size.ws_col;
+}
+
+void apus_raise_memlock(void)
+{
+	struct rlimit limit = {RLIM_INFINITY, RLIM_INFINITY};
+
+	if (setrlimit(RLIMIT_MEMLOCK, &limit) && !getrlimit(RLIMIT_MEMLOCK, &limit)) {
+		limit.rlim_cur = limit.rlim_max;
+		setrlimit(RLIMIT_MEMLOCK, &limit);
+	}
+}

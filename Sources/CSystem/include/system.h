@@ -1,1 +1,81 @@
+/* What Swift cannot express: variadic calls, va_list, atomics on shared memory, fork and exec.
+ * Each function is as small as it can be; errors are returned as -errno. */
+#ifndef APUS_SYSTEM_H
+#define APUS_SYSTEM_H
 
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+/* ---- Shared memory of a ring buffer ---- */
+
+static inline uint64_t apus_load_acquire_u64(const void *at)
+{
+	return __atomic_load_n((const uint64_t *)at, __ATOMIC_ACQUIRE);
+}
+
+static inline uint32_t apus_load_acquire_u32(const void *at)
+{
+	return __atomic_load_n((const uint32_t *)at, __ATOMIC_ACQUIRE);
+}
+
+static inline void apus_store_release_u64(void *at, uint64_t value)
+{
+	__atomic_store_n((uint64_t *)at, value, __ATOMIC_RELEASE);
+}
+
+/* ---- libbpf's messages ---- */
+
+/* Keeps the last warnings of libbpf, to explain a failure, instead of printing them. */
+void apus_capture_libbpf_log(void);
+/* The captured text; empties it. Valid until the next message. */
+const char *apus_take_libbpf_log(void);
+
+/* ---- perf tracepoints ---- */
+
+/* Attaches a loaded program to a tracepoint by its tracefs id, on all CPUs: the descriptor, or -errno.
+ * Closing the descriptor detaches. */
+int apus_attach_tracepoint(int program, uint64_t tracepoint_id);
+
+/* A directory descriptor of tracefs: where it is mounted, or a mount of our own that nobody else
+ * sees (fsopen, since 5.2). -errno when there is none. */
+int apus_open_tracefs(void);
+
+/* ---- Trial programs, to learn what the kernel allows ---- */
+
+/* Loads a program of two instructions and attaches it as `kind`: 0 BTF tracepoint, 1 fentry, 2 BPF LSM.
+ * `target` is a kernel type id. 0 when that works, else -errno. */
+int apus_try_tracing(int kind, uint32_t target);
+
+/* ---- A traced command ---- */
+
+struct apus_child {
+	pid_t pid;
+	int gate; /* write end: closing it after a byte lets the child execute the command */
+};
+
+/* Forks a child that waits at a gate and then executes `path`. The child has the default signal
+ * dispositions and an empty mask. If execve fails it exits with 126 (127 for a missing file). */
+int apus_spawn_at_gate(const char *path, char *const argv[], char *const envp[], struct apus_child *child);
+/* Opens the gate. */
+void apus_open_gate(struct apus_child *child);
+
+/* ---- Signals ---- */
+
+/* From now on SIGINT, SIGTERM and SIGHUP are counted instead of acted on, and SIGPIPE is ignored.
+ * The second SIGINT or SIGTERM ends the process at once with 128 + its number: the kernel detaches
+ * what a dead process had attached. */
+void apus_watch_signals(void);
+/* The first signal that came, or 0. */
+int apus_stop_signal(void);
+/* Whether a process sent it, and not the terminal, which sends it to our children as well. */
+bool apus_stop_was_sent(void);
+
+/* ---- The rest ---- */
+
+/* Columns of the terminal behind a descriptor; 0 when it is none. */
+int apus_terminal_columns(int descriptor);
+/* The kernel's limit for locked memory, which 5.10 counts maps against; raised as far as allowed. */
+void apus_raise_memlock(void);
+
+#endif

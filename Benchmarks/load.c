@@ -1,0 +1,91 @@
+/* load getpid|getppid|openat|openat-missing N
+ *
+ * Does the same thing over and over, alone on CPU 0, and prints what one costs in nanoseconds. */
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#define ROUNDS 5
+
+static void do_getpid(void)
+{
+	syscall(SYS_getpid);
+}
+
+static void do_getppid(void)
+{
+	syscall(SYS_getppid);
+}
+
+static void do_openat(void)
+{
+	syscall(SYS_close, syscall(SYS_openat, AT_FDCWD, "/etc/hostname", O_RDONLY, 0));
+}
+
+static void do_openat_missing(void)
+{
+	syscall(SYS_openat, AT_FDCWD, "/no/such/file", O_RDONLY, 0);
+}
+
+static const struct {
+	const char *name;
+	void (*run)(void);
+} loads[] = {
+	{ "getpid", do_getpid },
+	{ "getppid", do_getppid },
+	{ "openat", do_openat },
+	{ "openat-missing", do_openat_missing },
+};
+
+static double now(void)
+{
+	struct timespec time;
+
+	clock_gettime(CLOCK_MONOTONIC, &time);
+	return time.tv_sec * 1e9 + time.tv_nsec;
+}
+
+static double measure(void (*run)(void), long count)
+{
+	double start = now();
+
+	for (long i = 0; i < count; i++)
+		run();
+	return (now() - start) / count;
+}
+
+static int compare(const void *a, const void *b)
+{
+	double x = *(const double *)a, y = *(const double *)b;
+
+	return (x > y) - (x < y);
+}
+
+int main(int argc, char **argv)
+{
+	long count = argc == 3 ? atol(argv[2]) : 0;
+	double rounds[ROUNDS];
+	cpu_set_t cpus;
+
+	CPU_ZERO(&cpus);
+	CPU_SET(0, &cpus);
+	sched_setaffinity(0, sizeof(cpus), &cpus);
+	for (size_t i = 0; count > 0 && i < sizeof(loads) / sizeof(loads[0]); i++) {
+		if (strcmp(argv[1], loads[i].name))
+			continue;
+		measure(loads[i].run, count / 10 + 1);
+		for (int round = 0; round < ROUNDS; round++)
+			rounds[round] = measure(loads[i].run, count);
+		qsort(rounds, ROUNDS, sizeof(rounds[0]), compare);
+		printf("min %.1f median %.1f\n", rounds[0], rounds[ROUNDS / 2]);
+		return 0;
+	}
+	fprintf(stderr, "usage: load getpid|getppid|openat|openat-missing N\n");
+	return 2;
+}

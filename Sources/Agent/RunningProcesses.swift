@@ -1,0 +1,62 @@
+internal import Glibc
+
+/// The processes that run now, from `/proc`.
+enum RunningProcesses {
+    /// A process and all that descend from it. Parents are re-read until nothing new is found, as
+    /// processes fork meanwhile; later children follow in the kernel.
+    static func tree(of root: UInt32) -> Set<UInt32> {
+        var members: Set<UInt32> = [root]
+        for _ in 0..<8 {
+            let parents = parents()
+            let before = members.count
+            var hasGrown = true
+            while hasGrown {
+                hasGrown = false
+                for (process, parent) in parents where members.contains(parent) {
+                    if members.insert(process).inserted { hasGrown = true }
+                }
+            }
+            if members.count == before { break }
+        }
+        return members
+    }
+
+    static func exists(_ process: UInt32) -> Bool { unsafe access("/proc/\(process)/stat", F_OK) == 0 }
+
+    private static func parents() -> [UInt32: UInt32] {
+        guard let folder = unsafe opendir("/proc") else { return [:] }
+        defer { unsafe _ = closedir(folder) }
+        var parents: [UInt32: UInt32] = [:]
+        while let entry = unsafe readdir(folder) {
+            let name = unsafe withUnsafePointer(to: &entry.pointee.d_name) {
+                unsafe $0.withMemoryRebound(to: CChar.self, capacity: 256) { unsafe String(cString: $0) }
+            }
+            guard let process = UInt32(name), let parent = parent(of: process) else { continue }
+            parents[process] = parent
+        }
+        return parents
+    }
+
+    private static func parent(of process: UInt32) -> UInt32? {
+        let descriptor = unsafe open("/proc/\(process)/stat", O_RDONLY | O_CLOEXEC)
+        guard descriptor >= 0 else { return nil }
+        defer { close(descriptor) }
+        var buffer = [UInt8](repeating: 0, count: 512)
+        let count = unsafe buffer.withUnsafeMutableBytes { unsafe read(descriptor, $0.baseAddress, $0.count) }
+        guard count > 0, let parenthesis = buffer[..<count].lastIndex(of: UInt8(ascii: ")")) else { return nil }
+        let fields = buffer[(parenthesis + 1)..<count].split(separator: UInt8(ascii: " "))
+        return fields.count > 1 ? UInt32(String(decoding: fields[1], as: UTF8.self)) : nil
+    }
+}
+
+/// The id of a control group by its path: absolute, or below the v2 hierarchy. The id is the inode
+/// number of its directory (kernfs).
+func controlGroupID(_ path: String) -> UInt64? {
+    for prefix in ["", "/sys/fs/cgroup", "/sys/fs/cgroup/unified"] {
+        var information = stat()
+        let place = prefix + (path.hasPrefix("/") ? path : "/" + path)
+        guard place.hasPrefix("/sys/fs/cgroup"), unsafe stat(place, &information) == 0 else { continue }
+        if information.st_mode & S_IFMT == S_IFDIR { return UInt64(information.st_ino) }
+    }
+    return nil
+}

@@ -1,0 +1,271 @@
+internal import CSystem
+internal import Events
+internal import Glibc
+internal import State
+public import Catalog
+public import Outputs
+internal import Policies
+public import Probes
+
+/// What `apus trace` was asked for.
+public struct TraceRequest: Sendable {
+    public var events: [String] = []
+    public var scopes: [String] = []
+    public var outputs: [OutputRequest] = [OutputRequest(format: .table, path: nil)]
+    /// Words of a command to start and trace with its descendants; empty for none.
+    public var command: [String] = []
+    public var hooks: SystemCallHooks = .auto
+    public var wantsEnvironment = false
+    public var ringBytes = 8 << 20
+    public var lifecycleRingBytes = 4 << 20
+    public init() {}
+}
+
+/// One run of tracing, from attaching to the last event's arrival.
+public final class TraceSession {
+    private let catalog: Catalog
+    private let sensor: Sensor
+    private let outputs: [Output]
+    private let processes = ProcessTable()
+    private var command: TracedCommand?
+    /// Dense index of an event by its id; -1 where there is none.
+    private let indexes: [Int16]
+    private let lifecycle: Set<Int>
+    private var received: [UInt64]
+    private var malformed: UInt64 = 0
+    private let started: UInt64
+    private let selection: EventSelection
+    /// What a user should know though nothing failed.
+    public private(set) var notes: [String] = []
+
+    /// Checks the request, loads and attaches.
+    public init(_ request: TraceRequest, catalog: Catalog = .builtIn) throws(AgentError) {
+        self.catalog = catalog
+        var scope = Scope()
+        var selected: EventSelection
+        do {
+            selected = try EventSelection(request.events, in: catalog)
+            for item in request.scopes { try scope.add(item, resolveGroup: controlGroupID) }
+        } catch {
+            throw AgentError(error.description, status: 2)
+        }
+        let features = Features(isThorough: false)
+        if let missing = features.missingRequirement { throw AgentError(missing.reason) }
+        let unavailable = try Self.unavailable(selected, features, catalog)
+        if !unavailable.isEmpty {
+            selected.remove(unavailable)
+            let names = unavailable.map { catalog.events[$0].name }.joined(separator: ", ")
+            notes.append("this kernel cannot give \(names); `apus events describe NAME` says why")
+        }
+        guard !selected.events.isEmpty else { throw AgentError("this kernel can give none of the chosen events") }
+        selection = selected
+
+        var opened: TracedCommand?
+        if !request.command.isEmpty {
+            let command = try TracedCommand(request.command)
+            scope.include(.tree, .number(UInt64(command.pid)))
+            opened = consume command
+        }
+        var sensorRequest = SensorRequest()
+        for index in selected.events { sensorRequest.events[index] = 1 }
+        sensorRequest.scope.add(scope, policy: 0)
+        sensorRequest.hooks = request.hooks
+        sensorRequest.wantsEnvironment = request.wantsEnvironment
+        sensorRequest.ringBytes = request.ringBytes
+        sensorRequest.lifecycleRingBytes = request.lifecycleRingBytes
+        let clock = Clock()
+        let processes = processes
+        var outputs: [Output] = []
+        do {
+            for output in request.outputs {
+                outputs.append(
+                    try Output(output, catalog: catalog, clock: clock, policyNames: ["default"]) {
+                        processes.executable(process: $0, start: $1)
+                    })
+            }
+        } catch {
+            throw AgentError(error.description)
+        }
+        self.outputs = outputs
+        do {
+            sensor = try Sensor(sensorRequest, catalog: catalog)
+            try Self.fillTrees(sensor, scope, pending: opened?.pid)
+        } catch {
+            throw AgentError(error.description)
+        }
+        if sensor.usesSingleHooks && features[.compat].isPresent {
+            notes.append(
+                "32-bit system calls are not seen by hooks on single system calls; --hooks all sees them, at a cost to every call")
+        }
+        command = opened.take()
+        received = Array(repeating: 0, count: catalog.events.count)
+        lifecycle = Set(["sched_process_fork", "sched_process_exec"].compactMap { catalog[$0]?.index })
+        var indexes = [Int16](repeating: -1, count: 1 + Int(catalog.events.map(\.id.rawValue).max() ?? 0))
+        for event in catalog.events { indexes[Int(event.id.rawValue)] = Int16(event.index) }
+        self.indexes = indexes
+        started = Clock.sinceBoot()
+    }
+
+    /// Traces until the command ends, a signal comes or an output fails.
+    public func run() -> TraceResult {
+        apus_watch_signals()
+        command?.start()
+        var status: Int32 = 0
+        var idleTicks = 0
+        loop: while true {
+            let count = sensor.rings.drain(until: Clock.sinceBoot()) { [self] record in take(record) }
+            for output in outputs { output.flush() }
+            if apus_stop_signal() != 0 {
+                endCommand()
+                break
+            }
+            if let ended = command?.poll() {
+                status = ended
+                break
+            }
+            for output in outputs where output.failure != 0 { break loop }
+            idleTicks = count == 0 ? min(idleTicks + 1, 40) : 0
+            // One millisecond while something happens, so that rings stay small; four when nothing does.
+            if !sensor.rings.isFilling { usleep(idleTicks < 40 ? 1000 : 4000) }
+        }
+        return finish(status)
+    }
+
+    private func finish(_ commandStatus: Int32) -> TraceResult {
+        sensor.detach()
+        // What a hook that was still running wrote is visible after a moment.
+        for _ in 0..<3 {
+            while sensor.rings.drain(until: .max, { [self] record in take(record) }) > 0 {}
+            usleep(500)
+        }
+        let seconds = Double(Clock.sinceBoot() - started) / 1e9
+        var result = TraceResult(seconds: seconds, status: commandStatus)
+        var delivered: UInt64 = 0
+        for (number, output) in outputs.enumerated() {
+            let (counts, undelivered) = output.finish(waiting: 3)
+            if number == 0 { delivered = counts.reduce(0, +) }
+            result.undelivered += undelivered
+            if output.failure != 0 { result.outputFailure = output.failure }
+        }
+        result.delivered = delivered
+        result.malformed = malformed
+        let chosen = Set(selection.events)
+        for (index, counts) in (try? sensor.counts()) ?? [:] {
+            let name = catalog.events[index].name
+            if chosen.contains(index) {
+                result.filtered += counts.filtered
+                if counts.lost > 0 { result.lost.append((name, counts.lost)) }
+                if counts.unspilled > 0 { result.unspilled += counts.unspilled }
+            } else {
+                result.stateLost += counts.lost
+            }
+            if counts.emitted != received[index] {
+                result.unaccounted += Int64(counts.emitted) - Int64(received[index])
+            }
+        }
+        result.lost.sort { $0.count > $1.count }
+        result.evictedProcesses = processes.evictions
+        return result
+    }
+
+    /// Passes a signal that only we got on to the command, and gives it a moment to end.
+    private func endCommand() {
+        guard command != nil else { return }
+        if apus_stop_was_sent() { command?.signal(apus_stop_signal()) }
+        for _ in 0..<200 {
+            if command?.poll() != nil { return }
+            _ = sensor.rings.drain(until: Clock.sinceBoot()) { [self] record in take(record) }
+            usleep(5000)
+        }
+    }
+
+    // MARK: One record
+
+    private func take(_ record: RawSpan) {
+        guard let event = EventView(record) else {
+            malformed += 1
+            return
+        }
+        let id = Int(event.event.rawValue)
+        guard id < indexes.count, indexes[id] >= 0 else {
+            malformed += 1
+            return
+        }
+        let index = Int(indexes[id])
+        received[index] &+= 1
+        if lifecycle.contains(index), let changed = processes.update(event) {
+            for output in outputs { output.forget(process: changed) }
+        }
+        guard event.policies != 0 else { return }
+        for output in outputs { output.write(event, index: index) }
+    }
+
+    // MARK: Preparation
+
+    private static func unavailable(
+        _ selection: EventSelection, _ features: Features, _ catalog: Catalog
+    ) throws(AgentError) -> [Int] {
+        var unavailable: [Int] = []
+        for index in selection.events {
+            guard case .absent(let reason) = features.availability(of: catalog.events[index]) else { continue }
+            if selection.named.contains(index) {
+                throw AgentError("this kernel cannot give \(catalog.events[index].name): \(reason)")
+            }
+            unavailable.append(index)
+        }
+        return unavailable
+    }
+
+    /// Puts the processes of all trees into the kernel's map, after the fork hook is attached.
+    private static func fillTrees(_ sensor: Sensor, _ scope: Scope, pending: UInt32?) throws(ProbeError) {
+        guard let restriction = scope.restrictions[.tree] else { return }
+        var marks: [UInt32: ScopePlan.Marks] = [:]
+        for (values, isIncluded) in [(restriction.excluded, false), (restriction.included, true)] {
+            for case .number(let number) in values {
+                let root = UInt32(truncatingIfNeeded: number)
+                guard RunningProcesses.exists(root) else {
+                    throw ProbeError("scope tree=\(root): there is no such process")
+                }
+                let members = root == pending ? [root] : RunningProcesses.tree(of: root)
+                for process in members {
+                    marks[process, default: ScopePlan.Marks()].mentioned |= 1
+                    if isIncluded { marks[process, default: ScopePlan.Marks()].equals |= 1 }
+                }
+            }
+        }
+        for (process, mark) in marks {
+            try sensor.addToTree(
+                pid: process, equals: mark.equals, mentioned: mark.mentioned, isPending: process == pending)
+        }
+    }
+}
+
+/// How a run ended.
+public struct TraceResult: Sendable {
+    /// Events that reached the first output.
+    public var delivered: UInt64 = 0
+    /// Events that no ring had room for, most first.
+    public var lost: [(event: String, count: UInt64)] = []
+    public var filtered: UInt64 = 0
+    /// Events that were encoded, or should have been, and that an output did not take.
+    public var undelivered: UInt64 = 0
+    /// Events delivered without their long inputs.
+    public var unspilled: UInt64 = 0
+    /// Records about processes, asked for by nobody, that were lost: paths may be missing.
+    public var stateLost: UInt64 = 0
+    public var malformed: UInt64 = 0
+    /// Records that the kernel says it emitted and that did not come. Always 0, or a bug.
+    public var unaccounted: Int64 = 0
+    public var evictedProcesses: UInt64 = 0
+    public let seconds: Double
+    /// Exit status of the command, or 0.
+    public let status: Int32
+    /// The errno with which an output failed, or 0.
+    public var outputFailure: Int32 = 0
+
+    public var lostTotal: UInt64 { lost.reduce(0) { $0 + $1.count } }
+    init(seconds: Double, status: Int32) {
+        self.seconds = seconds
+        self.status = status
+    }
+}

@@ -1,0 +1,292 @@
+public import Catalog
+internal import Events
+
+/// Writes events as Tracee's v1beta1 event JSON, one object a line.
+///
+/// What does not change from event to event is written once and copied: for an event of the catalogue
+/// its id, name and the frame of each field; for a thread its whole `workload`. A thread's copy is
+/// used while everything that it shows is the same.
+public struct JSONEncoder: ~Copyable {
+    private let catalog: Catalog
+    private let clock: Clock
+    private let policyNames: [String]
+    /// Gives the path of a process's executable, or nothing when it is not known.
+    private let executable: (_ process: UInt32, _ start: UInt64) -> [UInt8]
+
+    private var time = CachedSecond()
+    private var threadTime = CachedSecond()
+    private var templates: [Template?]
+    private var threads: [CachedThread]
+    private var systemCallNames: [[UInt8]]
+
+    private static let threadSlots = 2048
+
+    public init(
+        catalog: Catalog = .builtIn, clock: Clock, policyNames: [String],
+        executable: @escaping (_ process: UInt32, _ start: UInt64) -> [UInt8]
+    ) {
+        self.catalog = catalog
+        self.clock = clock
+        self.policyNames = policyNames
+        self.executable = executable
+        templates = Array(repeating: nil, count: catalog.events.count)
+        threads = Array(repeating: CachedThread(), count: Self.threadSlots)
+        systemCallNames = [false, true].flatMap { isCompat in
+            (0..<512).map { Array(catalog.systemCallName($0, isCompat: isCompat).utf8) }
+        }
+    }
+
+    /// Forgets what was written of a process, after it executed another program.
+    public mutating func forget(process: UInt32) {
+        threads[Int(process) & (Self.threadSlots - 1)].identity = .none
+    }
+
+    /// Decodes and writes the same record again and again, for the benchmark.
+    public static func measure(_ encoder: inout JSONEncoder, _ record: RawSpan, index: Int, count: Int) {
+        var buffer = ByteBuffer(capacity: Batch.bytes + 65536)
+        for number in 0..<count {
+            guard let event = EventView(record) else { return }
+            encoder.encode(event, index: index, into: &buffer)
+            if number & 255 == 255 { buffer.removeAll() }
+        }
+    }
+
+    // MARK: One event
+
+    mutating func encode(_ event: EventView, index: Int, into buffer: inout ByteBuffer) {
+        if templates[index]?.policies != event.policies { templates[index] = template(index, event.policies) }
+        let slot = Int(event.hostThread) & (Self.threadSlots - 1)
+        let identity = event.identity
+        if threads[slot].identity != identity { threads[slot] = thread(event, identity) }
+        buffer.reserve(room(event, index, slot))
+        buffer.append("{\"timestamp\":\"")
+        time.append(event.time &+ clock.bootOffset, to: &buffer)
+        guard let template = templates[index] else { return }
+        buffer.append(template.head)
+        buffer.append(threads[slot].head)
+        let number = Int(event.systemCall) & ~0x4000_0000
+        if number >= 0 && number < 512 {
+            let name = systemCallNames[event.isCompat ? number + 512 : number]
+            if !name.isEmpty {
+                buffer.append(",\"syscall\":\"")
+                buffer.append(name)
+                buffer.append("\"")
+            }
+        }
+        if event.isCompat { buffer.append(",\"compat\":true") }
+        buffer.append(threads[slot].tail)
+        for field in template.fields.indices {
+            buffer.append(template.fields[field].frame)
+            append(event, field, template.fields[field], &buffer)
+        }
+        buffer.append("]}\n")
+    }
+
+    /// An upper bound of what one event takes.
+    private func room(_ event: EventView, _ index: Int, _ slot: Int) -> Int {
+        let template = templates[index]
+        return 256 + (template?.room ?? 0) + threads[slot].head.count + threads[slot].tail.count
+            + 6 * event.byteCount
+    }
+
+    // MARK: Fields
+
+    private struct Field {
+        let type: FieldType
+        let isOptional: Bool
+        /// `,{"name":"dirfd"`, without the comma for the first.
+        let frame: [UInt8]
+    }
+
+    private struct Template {
+        let policies: UInt64
+        let head: [UInt8]
+        let fields: [Field]
+        let room: Int
+    }
+
+    private func template(_ index: Int, _ policies: UInt64) -> Template {
+        let event = catalog.events[index]
+        var head = "\",\"id\":\(event.id.rawValue),\"name\":\"\(event.name)\""
+        let matched = policyNames.enumerated().filter { policies >> UInt64($0.offset) & 1 == 1 }.map(\.element)
+        if !matched.isEmpty { head += ",\"policies\":{\"matched\":[\(matched.map(Self.quoted).joined(separator: ","))]}" }
+        head += ",\"workload\":{\"process\":{"
+        let fields = event.fields.enumerated().map { index, field in
+            let frame = "\(index == 0 ? "" : ","){\"name\":\"\(field.name)\""
+            return Field(type: field.type, isOptional: field.isOptional, frame: Array(frame.utf8))
+        }
+        // An IPv6 socket address is the longest value beside text, which the record's size bounds.
+        let room = fields.reduce(head.utf8.count) { $0 + $1.frame.count + 192 }
+        return Template(policies: policies, head: Array(head.utf8), fields: fields, room: room)
+    }
+
+    @inline(__always)
+    private func append(_ event: EventView, _ index: Int, _ field: Field, _ buffer: inout ByteBuffer) {
+        guard let value = event.value(index) else { return buffer.append("}") }
+        switch field.type {
+        case .int32:
+            buffer.append(",\"int32\":")
+            buffer.append(decimal: Int64(Int32(truncatingIfNeeded: value)))
+        case .uint32:
+            buffer.append(",\"u_int32\":")
+            buffer.append(decimal: UInt64(UInt32(truncatingIfNeeded: value)))
+        case .uint16:
+            buffer.append(",\"u_int32\":")
+            buffer.append(decimal: UInt64(UInt16(truncatingIfNeeded: value)))
+        case .int64:
+            buffer.append(",\"int64\":\"")
+            buffer.append(decimal: Int64(bitPattern: value))
+            buffer.append("\"")
+        case .uint64:
+            buffer.append(",\"u_int64\":\"")
+            buffer.append(decimal: value)
+            buffer.append("\"")
+        case .time:
+            buffer.append(",\"u_int64\":\"")
+            buffer.append(decimal: value &+ clock.bootOffset)
+            buffer.append("\"")
+        case .pointer:
+            buffer.append(",\"pointer\":\"")
+            buffer.append(decimal: value)
+            buffer.append("\"")
+        case .bool:
+            buffer.append(",\"bool\":")
+            if value != 0 { buffer.append("true") } else { buffer.append("false") }
+        case .string:
+            guard let blob = event.blob(index) else { break }
+            buffer.append(",\"str\":")
+            buffer.append(jsonString: blob.bytes)
+        case .stringArray, .int32Pair, .timespec, .socketAddress:
+            appendStructure(event, index, field.type, &buffer)
+        }
+        buffer.append("}")
+    }
+
+    private func appendStructure(_ event: EventView, _ index: Int, _ type: FieldType, _ buffer: inout ByteBuffer) {
+        guard let blob = event.blob(index) else { return }
+        let bytes = blob.bytes
+        switch type {
+        case .stringArray: Self.append(strings: blob, &buffer)
+        case .int32Pair:
+            guard bytes.byteCount >= 8 else { return }
+            buffer.append(",\"int32_array\":{\"value\":[")
+            buffer.append(decimal: Int64(unsafe bytes.unsafeLoadUnaligned(fromByteOffset: 0, as: Int32.self)))
+            buffer.append(",")
+            buffer.append(decimal: Int64(unsafe bytes.unsafeLoadUnaligned(fromByteOffset: 4, as: Int32.self)))
+            buffer.append("]}")
+        case .timespec:
+            guard let time = Timespec(bytes) else { return }
+            buffer.append(",\"timespec\":{\"value\":")
+            time.append(to: &buffer)
+            buffer.append("}")
+        case .socketAddress:
+            guard let address = SocketAddress(bytes) else { return }
+            buffer.append(",\"sockaddr\":{\"sa_family\":\"")
+            Self.append(address, &buffer)
+            buffer.append("}")
+        case .int32, .uint32, .int64, .uint64, .uint16, .bool, .pointer, .string, .time: return
+        }
+    }
+
+    private static func append(strings blob: BlobView, _ buffer: inout ByteBuffer) {
+        buffer.append(",\"str_array\":{\"value\":[")
+        var at = 0
+        let bytes = blob.bytes
+        for element in 0..<Int(blob.count) {
+            guard at < bytes.byteCount else { break }
+            var end = at
+            while end < bytes.byteCount, unsafe bytes.unsafeLoad(fromByteOffset: end, as: UInt8.self) != 0 { end += 1 }
+            if element > 0 { buffer.append(",") }
+            buffer.append(jsonString: bytes.extracting(at..<end))
+            at = end + 1
+        }
+        buffer.append("]}")
+    }
+
+    private static func append(_ address: borrowing SocketAddress, _ buffer: inout ByteBuffer) {
+        switch address {
+        case .ipv4(let bits, let port):
+            buffer.append("AF_INET\",\"sin_addr\":\"")
+            buffer.append(ipv4: bits)
+            buffer.append("\",\"sin_port\":")
+            buffer.append(decimal: UInt64(port))
+        case .ipv6(let bytes, let port, let flow, let scope):
+            buffer.append("AF_INET6\",\"sin6_addr\":\"")
+            buffer.append(ipv6: bytes)
+            buffer.append("\",\"sin6_port\":")
+            buffer.append(decimal: UInt64(port))
+            buffer.append(",\"sin6_flowinfo\":")
+            buffer.append(decimal: UInt64(flow))
+            buffer.append(",\"sin6_scopeid\":")
+            buffer.append(decimal: UInt64(scope))
+        case .unix(let path, let isAbstract):
+            buffer.append("AF_UNIX\",\"sun_path\":\"")
+            if isAbstract { buffer.append("@") }
+            buffer.append(jsonText: path)
+            buffer.append("\"")
+        case .other(let family):
+            buffer.append(SocketAddress.familyName(family))
+            buffer.append("\"")
+        }
+    }
+
+    // MARK: Threads
+
+    private struct CachedThread {
+        var identity = ThreadIdentity.none
+        /// From the executable to the thread's number.
+        var head: [UInt8] = []
+        /// From the end of the thread to the start of the fields.
+        var tail: [UInt8] = []
+    }
+
+    private mutating func thread(_ event: EventView, _ identity: ThreadIdentity) -> CachedThread {
+        let path = executable(event.hostProcess, event.processStart)
+        var head = ByteBuffer(capacity: 1024)
+        head.reserve(1024 + ByteBuffer.jsonRoom(path.count))
+        if !path.isEmpty {
+            head.append("\"executable\":{\"path\":")
+            unsafe head.append(jsonString: path.span.bytes)
+            head.append("},")
+        }
+        head.append("\"unique_id\":")
+        head.append(decimal: UInt64(entityID(number: event.hostProcess, start: event.processStart)))
+        head.append(",\"host_pid\":")
+        head.append(decimal: UInt64(event.hostProcess))
+        head.append(",\"pid\":")
+        head.append(decimal: UInt64(event.process))
+        head.append(",\"real_user\":{\"id\":")
+        head.append(decimal: UInt64(event.user))
+        head.append("},\"thread\":{\"start_time\":\"")
+        threadTime.append(event.threadStart &+ clock.bootOffset, to: &head)
+        head.append("\",\"name\":")
+        head.append(jsonString: event.name)
+        head.append(",\"unique_id\":")
+        head.append(decimal: UInt64(entityID(number: event.hostThread, start: event.threadStart)))
+        head.append(",\"host_tid\":")
+        head.append(decimal: UInt64(event.hostThread))
+        head.append(",\"tid\":")
+        head.append(decimal: UInt64(event.thread))
+        var tail = ByteBuffer(capacity: 256)
+        tail.append("}")
+        if event.hostParent != 0 {
+            tail.append(",\"ancestors\":[{\"unique_id\":")
+            tail.append(decimal: UInt64(entityID(number: event.hostParent, start: event.parentStart)))
+            tail.append(",\"host_pid\":")
+            tail.append(decimal: UInt64(event.hostParent))
+            tail.append(",\"pid\":")
+            tail.append(decimal: UInt64(event.parent))
+            tail.append("}]")
+        }
+        tail.append("}},\"data\":[")
+        return unsafe CachedThread(
+            identity: identity, head: head.withBytes { unsafe Array($0) }, tail: tail.withBytes { unsafe Array($0) })
+    }
+
+    static func quoted(_ text: String) -> String {
+        var buffer = ByteBuffer(capacity: 64)
+        buffer.reserve(ByteBuffer.jsonRoom(text.utf8.count))
+        unsafe buffer.append(jsonString: Array(text.utf8).span.bytes)
+        return unsafe buffer.withBytes { unsafe String(decoding: $0, as: UTF8.self) }
+    }
+}

@@ -1,0 +1,103 @@
+public import Catalog
+public import Events
+internal import CSystem
+internal import Glibc
+
+/// How events are written, and where to.
+public struct OutputRequest: Sendable, Equatable {
+    public enum Format: String, Sendable, CaseIterable {
+        case json, table, none
+    }
+    public var format: Format
+    /// Nil for standard output.
+    public var path: String?
+
+    public init(format: Format, path: String?) {
+        self.format = format
+        self.path = path
+    }
+
+    /// Parses `json`, `table:PATH`, `json:PATH,PATH` or `none`.
+    public static func parse(_ text: String) throws(OutputError) -> [OutputRequest] {
+        let parts = text.split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false)
+        guard let format = Format(rawValue: String(parts[0])) else {
+            throw OutputError("unknown output '\(parts[0])'; there are json, table and none, as json or json:PATH")
+        }
+        guard parts.count == 2 else { return [OutputRequest(format: format, path: nil)] }
+        guard format != .none else { throw OutputError("output 'none' takes no path") }
+        let paths = parts[1].split(separator: ",", omittingEmptySubsequences: false)
+        guard !paths.contains("") else { throw OutputError("output '\(text)' has an empty path") }
+        return paths.map { OutputRequest(format: format, path: String($0)) }
+    }
+}
+
+/// An encoder with its destination.
+public final class Output {
+    private var json: JSONEncoder?
+    private var table: TableEncoder?
+    private let sink: Sink?
+    private var batch: Batch?
+    private var counted: [UInt64]
+    private var refused: UInt64 = 0
+
+    public init(
+        _ request: OutputRequest, catalog: Catalog = .builtIn, clock: Clock, policyNames: [String],
+        executable: @escaping (_ process: UInt32, _ start: UInt64) -> [UInt8]
+    ) throws(OutputError) {
+        counted = Array(repeating: 0, count: catalog.events.count)
+        switch request.format {
+        case .none:
+            sink = nil
+        case .json:
+            json = JSONEncoder(catalog: catalog, clock: clock, policyNames: policyNames, executable: executable)
+            sink = try Sink(path: request.path, events: catalog.events.count)
+        case .table:
+            let columns = request.path == nil ? Int(apus_terminal_columns(STDOUT_FILENO)) : 0
+            var table = TableEncoder(catalog: catalog, clock: clock, columns: columns)
+            sink = try Sink(path: request.path, events: catalog.events.count)
+            batch = sink?.take()
+            if let batch { table.encodeHeader(into: &batch.buffer) }
+            self.table = consume table
+        }
+    }
+
+    /// Writes an event into the current batch.
+    public func write(_ event: EventView, index: Int) {
+        guard let sink else {
+            counted[index] += 1
+            return
+        }
+        if batch == nil { batch = sink.take() }
+        guard let batch else {
+            refused += 1
+            return
+        }
+        json?.encode(event, index: index, into: &batch.buffer)
+        table?.encode(event, index: index, into: &batch.buffer)
+        batch.counts[index] += 1
+        if batch.buffer.count >= Batch.bytes { flush() }
+    }
+
+    /// Hands the current batch over.
+    public func flush() {
+        guard let full = batch, full.buffer.count > 0 else { return }
+        batch = nil
+        sink?.give(full)
+    }
+
+    /// A process executed another program.
+    public func forget(process: UInt32) {
+        json?.forget(process: process)
+    }
+
+    /// The errno with which the destination failed, or 0.
+    public var failure: Int32 { sink?.failureCode ?? 0 }
+
+    /// Ends the output; waits at most `seconds` for a reader that stopped.
+    public func finish(waiting seconds: Int) -> (delivered: [UInt64], undelivered: UInt64) {
+        flush()
+        guard let sink else { return (counted, 0) }
+        let result = sink.finish(waiting: seconds)
+        return (result.delivered, result.undelivered + refused)
+    }
+}

@@ -1,0 +1,189 @@
+internal import CSystem
+internal import Glibc
+internal import Synchronization
+
+/// What went wrong with an output, in a sentence.
+public struct OutputError: Error, CustomStringConvertible, Sendable {
+    public let description: String
+    public init(_ description: String) { self.description = description }
+}
+
+/// Lines on their way to a destination, with how many events of each kind they hold.
+final class Batch {
+    var buffer = ByteBuffer(capacity: Batch.bytes + 65536)
+    var counts: [UInt32]
+
+    /// A batch is handed over when it is this full, or at the end of a tick.
+    static let bytes = 256 << 10
+
+    init(events: Int) { counts = Array(repeating: 0, count: events) }
+
+    func clear() {
+        buffer.removeAll()
+        for index in counts.indices { counts[index] = 0 }
+    }
+}
+
+/// A destination with a thread of its own and a bounded queue. When the queue is full the producer
+/// waits: the rings then fill, and what does not fit is counted as lost by the kernel side.
+@safe final class Sink: @unchecked Sendable {
+    // Shared with the thread, under `lock`.
+    private var queue: [Batch] = []
+    private var free: [Batch]
+    private var isClosing = false
+    private var failure: Int32 = 0
+    private var delivered: [UInt64]
+    private var undelivered: UInt64 = 0
+    private var isFinished = false
+
+    private let lock: UnsafeMutablePointer<pthread_mutex_t>
+    private let changed: UnsafeMutablePointer<pthread_cond_t>
+    private let descriptor: Int32
+    private var thread = pthread_t()
+    private let path: String?
+
+    private static let batches = 8
+
+    /// - Parameter path: nil for standard output. A file is truncated; its directory must exist.
+    init(path: String?, events: Int) throws(OutputError) {
+        self.path = path
+        if let path {
+            descriptor = unsafe open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOCTTY, 0o600)
+            guard descriptor >= 0 else {
+                let reason = unsafe String(cString: strerror(errno))
+                unsafe lock = .allocate(capacity: 1)
+                unsafe changed = .allocate(capacity: 1)
+                free = []
+                delivered = []
+                throw OutputError("the output '\(path)' cannot be opened: \(reason)")
+            }
+        } else {
+            descriptor = STDOUT_FILENO
+        }
+        free = (0..<Self.batches).map { _ in Batch(events: events) }
+        delivered = Array(repeating: 0, count: events)
+        unsafe lock = .allocate(capacity: 1)
+        unsafe changed = .allocate(capacity: 1)
+        unsafe pthread_mutex_init(lock, nil)
+        unsafe pthread_cond_init(changed, nil)
+        var thread = pthread_t()
+        let status = unsafe pthread_create(
+            &thread, nil,
+            { argument in
+                guard let argument = unsafe argument else { return nil }
+                unsafe Unmanaged<Sink>.fromOpaque(argument).takeRetainedValue().run()
+                return nil
+            }, Unmanaged.passRetained(self).toOpaque())
+        guard status == 0 else { throw OutputError("no thread can be started for the output") }
+        self.thread = thread
+    }
+
+    deinit {
+        unsafe lock.deallocate()
+        unsafe changed.deallocate()
+        if path != nil { close(descriptor) }
+    }
+
+    /// An empty batch; waits while all are queued. Nil when the destination has failed.
+    func take() -> Batch? {
+        unsafe pthread_mutex_lock(lock)
+        defer { unsafe pthread_mutex_unlock(lock) }
+        while free.isEmpty && failure == 0 {
+            if apus_stop_signal() != 0 {
+                // A reader that stopped must not keep us from ending.
+                return nil
+            }
+            var until = timespec()
+            unsafe clock_gettime(CLOCK_REALTIME, &until)
+            until.tv_nsec += 50_000_000
+            if until.tv_nsec >= 1_000_000_000 {
+                until.tv_nsec -= 1_000_000_000
+                until.tv_sec += 1
+            }
+            unsafe pthread_cond_timedwait(changed, lock, &until)
+        }
+        return failure == 0 ? free.popLast() : nil
+    }
+
+    func give(_ batch: Batch) {
+        unsafe pthread_mutex_lock(lock)
+        queue.append(batch)
+        unsafe pthread_cond_broadcast(changed)
+        unsafe pthread_mutex_unlock(lock)
+    }
+
+    /// The errno with which writing failed, or 0.
+    var failureCode: Int32 {
+        unsafe pthread_mutex_lock(lock)
+        defer { unsafe pthread_mutex_unlock(lock) }
+        return failure
+    }
+
+    /// Writes what is queued and ends the thread; waits at most `seconds` for a reader that stopped.
+    /// - Returns: what arrived by event, and how many events did not.
+    func finish(waiting seconds: Int) -> (delivered: [UInt64], undelivered: UInt64) {
+        unsafe pthread_mutex_lock(lock)
+        isClosing = true
+        unsafe pthread_cond_broadcast(changed)
+        var until = timespec()
+        unsafe clock_gettime(CLOCK_REALTIME, &until)
+        until.tv_sec += seconds
+        while !isFinished {
+            if unsafe pthread_cond_timedwait(changed, lock, &until) == ETIMEDOUT { break }
+        }
+        let waiting = queue.reduce(0) { $0 + $1.counts.reduce(0) { $0 + UInt64($1) } }
+        let result = (delivered, undelivered + waiting)
+        unsafe pthread_mutex_unlock(lock)
+        return result
+    }
+
+    // MARK: The thread
+
+    private func run() {
+        while true {
+            unsafe pthread_mutex_lock(lock)
+            while queue.isEmpty && !isClosing { unsafe pthread_cond_wait(changed, lock) }
+            guard !queue.isEmpty else {
+                isFinished = true
+                unsafe pthread_cond_broadcast(changed)
+                unsafe pthread_mutex_unlock(lock)
+                return
+            }
+            let batch = queue.removeFirst()
+            let hasFailed = failure != 0
+            unsafe pthread_mutex_unlock(lock)
+
+            let error = hasFailed ? 0 : write(batch)
+
+            unsafe pthread_mutex_lock(lock)
+            if error != 0 { failure = error }
+            if failure == 0 {
+                for (index, count) in batch.counts.enumerated() where count > 0 { delivered[index] += UInt64(count) }
+            } else {
+                undelivered += batch.counts.reduce(0) { $0 + UInt64($1) }
+            }
+            batch.clear()
+            free.append(batch)
+            unsafe pthread_cond_broadcast(changed)
+            unsafe pthread_mutex_unlock(lock)
+        }
+    }
+
+    private func write(_ batch: Batch) -> Int32 {
+        unsafe batch.buffer.withBytes { bytes in
+            var at = 0
+            while at < bytes.count {
+                let count = unsafe Glibc.write(descriptor, bytes.baseAddress.unsafelyUnwrapped + at, bytes.count - at)
+                if count > 0 {
+                    at += count
+                } else if count < 0, errno == EAGAIN {
+                    var poll = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
+                    unsafe _ = Glibc.poll(&poll, 1, 100)
+                } else if count < 0, errno != EINTR {
+                    return errno
+                }
+            }
+            return 0
+        }
+    }
+}

@@ -1,0 +1,191 @@
+public import Catalog
+internal import Events
+internal import Glibc
+
+/// Writes events as lines of a table for people. On a terminal lines are cut to its width and names
+/// of events are coloured by family; elsewhere nothing is cut.
+public struct TableEncoder: ~Copyable {
+    private let catalog: Catalog
+    private let clock: Clock
+    private let columns: Int
+    private let hasColour: Bool
+    private var time = CachedSecond()
+    private let zoneOffset: Int
+
+    /// - Parameter columns: width of the terminal; 0 where the output is none.
+    public init(catalog: Catalog = .builtIn, clock: Clock, columns: Int) {
+        self.catalog = catalog
+        self.clock = clock
+        self.columns = columns
+        let plain = unsafe getenv("NO_COLOR") != nil
+        hasColour = columns > 0 && !plain
+        var now = Glibc.time(nil)
+        var local = unsafe tm()
+        unsafe localtime_r(&now, &local)
+        zoneOffset = unsafe Int(local.tm_gmtoff)
+    }
+
+    mutating func encodeHeader(into buffer: inout ByteBuffer) {
+        buffer.reserve(256)
+        if hasColour { buffer.append("\u{1b}[1m") }
+        buffer.append("TIME             UID    COMM             PID     TID     EVENT                     ARGS")
+        if hasColour { buffer.append("\u{1b}[0m") }
+        buffer.append("\n")
+    }
+
+    mutating func encode(_ event: EventView, index: Int, into buffer: inout ByteBuffer) {
+        let definition = catalog.events[index]
+        buffer.reserve(512 + event.byteCount * 8)
+        let start = buffer.count
+        let stamp = UInt64(Int64(bitPattern: event.time &+ clock.bootOffset) + Int64(zoneOffset) * 1_000_000_000)
+        for byte in time.timeOfDay(stamp) { buffer.append(byte) }
+        buffer.append(".")
+        let micros = Int(stamp / 1000 % 1_000_000)
+        buffer.append(twoDigits: micros / 10_000)
+        buffer.append(twoDigits: micros / 100)
+        buffer.append(twoDigits: micros)
+        buffer.pad(to: start + 17)
+        buffer.append(decimal: UInt64(event.user))
+        buffer.pad(to: start + 24)
+        let name = buffer.count
+        buffer.append(visible: event.name)
+        buffer.pad(to: start + 41 + (buffer.count - name) - buffer.width(from: name))
+        // Columns are counted from here on by what is seen, not by bytes.
+        var column = 41
+        column = pad(&buffer, from: column, by: 8) { $0.append(decimal: UInt64(event.hostProcess)) }
+        column = pad(&buffer, from: column, by: 8) { $0.append(decimal: UInt64(event.hostThread)) }
+        if hasColour { buffer.append(colour(of: definition)) }
+        column = pad(&buffer, from: column, by: 26) { $0.append(definition.name) }
+        if hasColour { buffer.append("\u{1b}[0m") }
+        let arguments = buffer.count
+        for (field, of) in definition.fields.enumerated() {
+            if field > 0 { buffer.append(", ") }
+            buffer.append(of.name)
+            buffer.append(": ")
+            append(event, field, of, &buffer)
+        }
+        if columns > 0 { buffer.cut(from: arguments, toWidth: max(8, columns - column)) }
+        buffer.append("\n")
+    }
+
+    private func pad(
+        _ buffer: inout ByteBuffer, from column: Int, by width: Int, _ body: (inout ByteBuffer) -> Void
+    ) -> Int {
+        let start = buffer.count
+        body(&buffer)
+        let used = buffer.count - start
+        buffer.pad(to: start + max(width, used + 1))
+        return column + max(width, used + 1)
+    }
+
+    private func colour(of event: EventDefinition) -> StaticString {
+        if case .hook = event.source { return "\u{1b}[35m" }
+        if event.sets.contains("net") { return "\u{1b}[34m" }
+        if event.sets.contains("fs") { return "\u{1b}[32m" }
+        if event.sets.contains("proc") { return "\u{1b}[33m" }
+        return "\u{1b}[36m"
+    }
+
+    private func append(_ event: EventView, _ index: Int, _ field: FieldDefinition, _ buffer: inout ByteBuffer) {
+        guard let value = event.value(index) else { return buffer.append("-") }
+        switch field.type {
+        case .int32: buffer.append(decimal: Int64(Int32(truncatingIfNeeded: value)))
+        case .uint32: buffer.append(decimal: UInt64(UInt32(truncatingIfNeeded: value)))
+        case .uint16: buffer.append(decimal: UInt64(UInt16(truncatingIfNeeded: value)))
+        case .int64: buffer.append(decimal: Int64(bitPattern: value))
+        case .uint64: buffer.append(decimal: value)
+        case .time: buffer.append(decimal: value &+ clock.bootOffset)
+        case .bool: if value != 0 { buffer.append("true") } else { buffer.append("false") }
+        case .pointer: buffer.append(hexadecimal: value)
+        case .string, .stringArray, .int32Pair, .timespec, .socketAddress:
+            guard let blob = event.blob(index) else {
+                // Nothing was read: a null pointer, or memory that is not there.
+                if value == 0 { buffer.append("-") } else { buffer.append(hexadecimal: value) }
+                return
+            }
+            append(blob, field.type, &buffer)
+            if blob.isTruncated { buffer.append("…") }
+        }
+    }
+
+    private func append(_ blob: BlobView, _ type: FieldType, _ buffer: inout ByteBuffer) {
+        let bytes = blob.bytes
+        switch type {
+        case .stringArray:
+            buffer.append("[")
+            var at = 0
+            for element in 0..<Int(blob.count) where at < bytes.byteCount {
+                var end = at
+                while end < bytes.byteCount, unsafe bytes.unsafeLoad(fromByteOffset: end, as: UInt8.self) != 0 { end += 1 }
+                if element > 0 { buffer.append(" ") }
+                buffer.append(visible: bytes.extracting(at..<end))
+                at = end + 1
+            }
+            buffer.append("]")
+        case .int32Pair:
+            guard bytes.byteCount >= 8 else { return }
+            buffer.append("[")
+            buffer.append(decimal: Int64(unsafe bytes.unsafeLoadUnaligned(fromByteOffset: 0, as: Int32.self)))
+            buffer.append(" ")
+            buffer.append(decimal: Int64(unsafe bytes.unsafeLoadUnaligned(fromByteOffset: 4, as: Int32.self)))
+            buffer.append("]")
+        case .timespec: Timespec(bytes)?.append(to: &buffer)
+        case .socketAddress:
+            guard let address = SocketAddress(bytes) else { return }
+            append(address, &buffer)
+        case .string, .int32, .uint32, .int64, .uint64, .uint16, .bool, .pointer, .time:
+            buffer.append(visible: bytes)
+        }
+    }
+
+    private func append(_ address: borrowing SocketAddress, _ buffer: inout ByteBuffer) {
+        switch address {
+        case .ipv4(let bits, let port):
+            buffer.append(ipv4: bits)
+            buffer.append(":")
+            buffer.append(decimal: UInt64(port))
+        case .ipv6(let bytes, let port, _, _):
+            buffer.append("[")
+            buffer.append(ipv6: bytes)
+            buffer.append("]:")
+            buffer.append(decimal: UInt64(port))
+        case .unix(let path, let isAbstract):
+            if isAbstract { buffer.append("@") }
+            buffer.append(visible: path)
+        case .other(let family): buffer.append(SocketAddress.familyName(family))
+        }
+    }
+}
+
+extension ByteBuffer {
+    /// Appends spaces up to a length.
+    mutating func pad(to length: Int) {
+        reserve(max(0, length - count) + 1)
+        while count < length { append(UInt8(ascii: " ")) }
+    }
+
+    /// Columns that what was written since `start` takes, one a scalar.
+    func width(from start: Int) -> Int {
+        unsafe withBytes { bytes in
+            unsafe bytes[start...].count { $0 & 0xc0 != 0x80 }
+        }
+    }
+
+    /// Cuts what was written since `start` to a number of columns, with an ellipsis.
+    mutating func cut(from start: Int, toWidth limit: Int) {
+        guard width(from: start) > limit else { return }
+        var at = start
+        var seen = 0
+        unsafe withBytes { bytes in
+            while at < bytes.count {
+                if unsafe bytes[at] & 0xc0 != 0x80 {
+                    if seen == limit - 1 { break }
+                    seen += 1
+                }
+                at += 1
+            }
+        }
+        truncate(to: at)
+        append("…")
+    }
+}

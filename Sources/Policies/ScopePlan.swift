@@ -1,0 +1,57 @@
+/// A key that a scope may restrict. The raw values are the spelling on the command line and the
+/// order is that of `enum apus_scope_key`.
+public enum ScopeKey: String, CaseIterable, Sendable {
+    case pid, uid, comm, mntns, pidns, uts, cgroup, tree
+
+    /// Number of the key in the contract.
+    public var index: Int { Self.allCases.firstIndex(of: self) ?? 0 }
+
+    var takesRange: Bool { self == .pid || self == .uid }
+}
+
+/// A value of a scope key, as the kernel's maps hold it.
+public enum ScopeValue: Hashable, Sendable {
+    case number(UInt64)
+    /// At most 15 bytes for `comm`, 63 for `uts`.
+    case name([UInt8])
+}
+
+/// What the kernel decides of all policies' scopes: which policies take what.
+public struct ScopePlan: Sendable {
+    public struct Marks: Sendable, Equatable {
+        /// Policies that name the value with `=`.
+        public var equals: UInt64 = 0
+        /// Policies that name it at all.
+        public var mentioned: UInt64 = 0
+        public init() {}
+    }
+
+    /// Policies that restrict the key, by ``ScopeKey/index``.
+    public internal(set) var used = [UInt64](repeating: 0, count: ScopeKey.allCases.count)
+    /// Policies that take a value nobody mentions, having used `!=` only.
+    public internal(set) var otherwise = [UInt64](repeating: 0, count: ScopeKey.allCases.count)
+    public internal(set) var values: [ScopeKey: [ScopeValue: Marks]] = [:]
+    /// Inclusive ranges by policy, for `pid` and `uid`.
+    public internal(set) var ranges: [ScopeKey: [Int: ClosedRange<UInt32>]] = [:]
+
+    public init() {}
+
+    /// Takes another policy's scope in.
+    public mutating func add(_ scope: Scope, policy: Int) {
+        let bit: UInt64 = 1 << UInt64(policy)
+        for (key, restriction) in scope.restrictions {
+            used[key.index] |= bit
+            if !restriction.excluded.isEmpty && restriction.included.isEmpty && restriction.range == nil {
+                otherwise[key.index] |= bit
+            }
+            if let range = restriction.range { ranges[key, default: [:]][policy] = range }
+            for value in restriction.excluded {
+                values[key, default: [:]][value, default: Marks()].mentioned |= bit
+            }
+            for value in restriction.included {
+                values[key, default: [:]][value, default: Marks()].mentioned |= bit
+                values[key, default: [:]][value, default: Marks()].equals |= bit
+            }
+        }
+    }
+}

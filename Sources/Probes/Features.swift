@@ -1,0 +1,176 @@
+internal import CLibbpf
+internal import CSystem
+internal import Glibc
+public import Catalog
+
+/// What a kernel feature turned out to be.
+public enum FeatureState: Sendable, Equatable {
+    case present
+    case absent(String)
+    /// It could not be tried; the reason.
+    case unknown(String)
+
+    public var isPresent: Bool { self == .present }
+    public var name: String {
+        switch self {
+        case .present: "present"
+        case .absent: "absent"
+        case .unknown: "unknown"
+        }
+    }
+    public var reason: String? {
+        switch self {
+        case .present: nil
+        case .absent(let reason), .unknown(let reason): reason
+        }
+    }
+}
+
+/// A named capability of the kernel or of us, and what it is for.
+public enum Feature: String, CaseIterable, Sendable {
+    case privileges, lockdown
+    case btf
+    case ringBuffer = "ring-buffer"
+    case taskStorage = "task-storage"
+    case btfTracepoints = "btf-tracepoints"
+    case syscallTracepoints = "syscall-tracepoints"
+    case trampolines
+    case kprobes
+    case bpfLSM = "bpf-lsm"
+    case compat = "32-bit-callers"
+
+    public var purpose: String {
+        switch self {
+        case .privileges: "CAP_SYS_ADMIN, or CAP_BPF and CAP_PERFMON: load and attach programs"
+        case .lockdown: "kernel lockdown lets programs read kernel memory"
+        case .btf: "type information of the running kernel"
+        case .ringBuffer: "records to user space (5.8)"
+        case .taskStorage: "inputs kept from entry to exit (5.11)"
+        case .btfTracepoints: "all system calls, processes, control groups, modules (5.5)"
+        case .syscallTracepoints: "hooks on single system calls, cheap for all others (tracefs)"
+        case .trampolines: "hooks on kernel functions, fentry and fexit"
+        case .kprobes: "hooks on kernel functions without trampolines"
+        case .bpfLSM: "hooks on security decisions"
+        case .compat: "system calls of 32-bit programs"
+        }
+    }
+
+    /// Without it nothing can be traced.
+    public var isRequired: Bool {
+        switch self {
+        case .privileges, .lockdown, .btf, .ringBuffer, .taskStorage, .btfTracepoints: true
+        case .syscallTracepoints, .trampolines, .kprobes, .bpfLSM, .compat: false
+        }
+    }
+}
+
+/// The features of the running kernel, tried once.
+public struct Features: Sendable {
+    public private(set) var states: [Feature: FeatureState] = [:]
+    private let types: KernelTypes?
+    /// System calls that the kernel has, by the name in its definition; nil when tracefs does not tell.
+    private let definitions: Set<String>?
+
+    /// - Parameter isThorough: also load trial programs, which takes a few milliseconds each.
+    public init(isThorough: Bool = true) {
+        let types: KernelTypes?
+        do {
+            types = try KernelTypes()
+            states[.btf] = .present
+        } catch {
+            types = nil
+            states[.btf] = .absent(error.description)
+        }
+        self.types = types
+        do {
+            definitions = try Tracefs().systemCalls()
+            states[.syscallTracepoints] = .present
+        } catch {
+            definitions = nil
+            states[.syscallTracepoints] = .absent(error.description)
+        }
+        states[.privileges] = Self.privileges()
+        states[.lockdown] = Self.lockdown()
+        states[.compat] =
+            types?.compatSystemCalls.isEmpty == false
+            ? .present : .absent("the kernel lacks CONFIG_IA32_EMULATION, or has no BTF")
+        guard isThorough else { return }
+        states[.ringBuffer] = Self.map(BPF_MAP_TYPE_RINGBUF, "ring buffer maps")
+        states[.taskStorage] = Self.map(BPF_MAP_TYPE_TASK_STORAGE, "task storage maps")
+        states[.btfTracepoints] = Self.tracing(0, types?.tracepoints["sched_process_exec"], "a BTF tracepoint")
+        states[.trampolines] = Self.tracing(1, types?.systemCalls["getpid"], "fentry on a system call")
+        states[.bpfLSM] = Self.tracing(2, types?.lsmTrialHook, "a BPF LSM program")
+        states[.kprobes] =
+            unsafe access("/sys/bus/event_source/devices/kprobe/type", F_OK) == 0
+            ? .present : .absent("the kernel lacks CONFIG_KPROBES")
+    }
+
+    public subscript(feature: Feature) -> FeatureState { states[feature] ?? .unknown("it was not tried") }
+
+    /// The first required feature that is missing, with its reason.
+    public var missingRequirement: (feature: Feature, reason: String)? {
+        for feature in Feature.allCases where feature.isRequired {
+            if case .absent(let reason) = self[feature] { return (feature, reason) }
+        }
+        return nil
+    }
+
+    /// Whether this kernel can give an event.
+    public func availability(of event: EventDefinition) -> FeatureState {
+        if let missing = missingRequirement { return .absent(missing.reason) }
+        switch event.source {
+        case .hook(let hooks):
+            for hook in hooks {
+                let parts = hook.split(separator: ":", maxSplits: 1)
+                if parts.count == 2, parts[0] == "tp_btf", types?.tracepoints[String(parts[1])] != nil {
+                    return .present
+                }
+            }
+            return .absent("this kernel has no tracepoint for it (\(hooks.joined(separator: ", ")))")
+        case .systemCall(let number, _, _):
+            guard number != nil else {
+                return self[.compat].isPresent
+                    ? .present : .absent("only 32-bit programs can call it, and this kernel runs none")
+            }
+            let name = KernelTypes.definitionName(event.name)
+            if let definitions {
+                return definitions.contains(name) ? .present : .absent("this kernel does not implement the call")
+            }
+            guard let types else { return .unknown("neither tracefs nor BTF tells") }
+            return types.systemCalls[name] != nil ? .present : .absent("this kernel does not implement the call")
+        }
+    }
+
+    // MARK: Trials
+
+    private static func privileges() -> FeatureState {
+        guard let bytes = readFile("/proc/self/status", limit: 1 << 20) else { return .unknown("/proc is not mounted") }
+        for line in String(decoding: bytes, as: UTF8.self).split(separator: "\n") where line.hasPrefix("CapEff:") {
+            let mask = UInt64(line.dropFirst(7).drop { $0 == "\t" || $0 == " " }, radix: 16) ?? 0
+            let has = { (capability: UInt64) in mask >> capability & 1 == 1 }
+            if has(21) || (has(39) && has(38)) { return .present }
+        }
+        return .absent("Apus needs root, or CAP_BPF and CAP_PERFMON; run it with sudo")
+    }
+
+    private static func lockdown() -> FeatureState {
+        guard let bytes = readFile("/sys/kernel/security/lockdown", limit: 4096) else { return .present }
+        guard String(decoding: bytes, as: UTF8.self).contains("[confidentiality]") else { return .present }
+        return .absent(
+            "the kernel is locked down for confidentiality, which forbids programs to read its memory; boot with lockdown=integrity or none"
+        )
+    }
+
+    private static func map(_ type: bpf_map_type, _ what: String) -> FeatureState {
+        let result = libbpf_probe_bpf_map_type(type, nil)
+        if result == 1 { return .present }
+        if result == 0 { return .absent("the kernel has no \(what)") }
+        return .unknown("trying \(what) failed: \(BPFObject.errnoText(-result))")
+    }
+
+    private static func tracing(_ kind: Int32, _ target: UInt32?, _ what: String) -> FeatureState {
+        guard let target else { return .absent("the kernel's BTF has no place to try \(what) on") }
+        let result = apus_try_tracing(kind, target)
+        return result == 0 ? .present : .absent("the kernel refuses \(what): \(BPFObject.errnoText(-result))")
+    }
+}

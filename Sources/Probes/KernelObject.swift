@@ -1,0 +1,171 @@
+internal import CLibbpf
+internal import CSystem
+internal import Glibc
+
+/// The kernel object that the build embedded.
+enum KernelObject {
+    /// Decodes it: about a millisecond, once at start.
+    static func bytes() -> [UInt8] {
+        var values = [UInt8](repeating: 0, count: 256)
+        for (value, letter) in "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/".utf8.enumerated() {
+            values[Int(letter)] = UInt8(value)
+        }
+        let text = unsafe UnsafeBufferPointer(
+            start: kernelObjectBase64.utf8Start, count: kernelObjectBase64.utf8CodeUnitCount)
+        var bytes: [UInt8] = []
+        bytes.reserveCapacity(text.count / 4 * 3)
+        var at = 0
+        while at + 3 < text.count {
+            var bits: UInt32 = 0
+            for place in 0..<4 { bits = bits << 6 | UInt32(values[Int(unsafe text[at + place])]) }
+            bytes.append(UInt8(truncatingIfNeeded: bits >> 16))
+            bytes.append(UInt8(truncatingIfNeeded: bits >> 8))
+            bytes.append(UInt8(truncatingIfNeeded: bits))
+            at += 4
+        }
+        while at > 0, unsafe text[at - 1] == UInt8(ascii: "="), !bytes.isEmpty {
+            bytes.removeLast()
+            at -= 1
+        }
+        return bytes
+    }
+}
+
+/// A libbpf object: programs and maps. Closing it detaches and frees what is not held elsewhere.
+@safe struct BPFObject: ~Copyable {
+    private let raw: OpaquePointer
+    /// libbpf keeps pointers into the image.
+    private let image: [UInt8]
+
+    init() throws(ProbeError) {
+        image = KernelObject.bytes()
+        apus_capture_libbpf_log()
+        let opened = unsafe image.withUnsafeBytes { image in
+            var options = unsafe bpf_object_open_opts()
+            unsafe options.sz = MemoryLayout<bpf_object_open_opts>.size
+            return unsafe "apus".withCString { name in
+                unsafe options.object_name = name
+                return unsafe bpf_object__open_mem(image.baseAddress, image.count, &options)
+            }
+        }
+        guard let opened = unsafe opened else {
+            throw ProbeError("the kernel object cannot be opened: \(Self.log(or: errno))")
+        }
+        unsafe raw = opened
+    }
+
+    deinit { unsafe bpf_object__close(raw) }
+
+    /// Verifies and loads the chosen programs and creates the maps.
+    borrowing func load(programs: Set<String>, withoutMaps: Set<String>) throws(ProbeError) {
+        var program = unsafe bpf_object__next_program(raw, nil)
+        while let current = unsafe program {
+            let name = unsafe String(cString: bpf_program__name(current))
+            unsafe _ = bpf_program__set_autoload(current, programs.contains(name))
+            unsafe program = bpf_object__next_program(raw, current)
+        }
+        for name in withoutMaps { unsafe bpf_map__set_autocreate(try map(name), false) }
+        let status = unsafe bpf_object__load(raw)
+        guard status == 0 else {
+            throw ProbeError("the kernel refused the programs (\(Self.errnoText(-status))): \(Self.log(or: -status))")
+        }
+    }
+
+    /// The descriptor of a loaded program.
+    borrowing func program(_ name: String) throws(ProbeError) -> Int32 {
+        let program = unsafe bpf_object__find_program_by_name(raw, name)
+        let descriptor = unsafe program == nil ? -1 : bpf_program__fd(program)
+        guard descriptor >= 0 else { throw ProbeError("the kernel object has no loaded program '\(name)'") }
+        return descriptor
+    }
+
+    /// Attaches a program at the place that its section names.
+    borrowing func attach(_ name: String) throws(ProbeError) -> Link {
+        let program = unsafe bpf_object__find_program_by_name(raw, name)
+        guard unsafe program != nil, let link = unsafe bpf_program__attach(program) else {
+            throw ProbeError("the kernel refused to attach '\(name)': \(Self.log(or: errno))")
+        }
+        return unsafe Link(raw: link)
+    }
+
+    private borrowing func map(_ name: String) throws(ProbeError) -> OpaquePointer {
+        guard let map = unsafe bpf_object__find_map_by_name(raw, name) else {
+            throw ProbeError("the kernel object has no map '\(name)'")
+        }
+        return unsafe map
+    }
+
+    /// The descriptor of a map, valid while the object lives.
+    borrowing func mapDescriptor(_ name: String) throws(ProbeError) -> Int32 {
+        unsafe bpf_map__fd(try map(name))
+    }
+
+    borrowing func setEntries(_ name: String, _ count: Int) throws(ProbeError) {
+        unsafe bpf_map__set_max_entries(try map(name), UInt32(clamping: count))
+    }
+
+    /// Sets a constant, before loading.
+    borrowing func setConstant<Value: BitwiseCopyable>(_ name: String, to value: Value, at index: Int = 0)
+        throws(ProbeError)
+    {
+        let place = unsafe try constant(name)
+        let size = MemoryLayout<Value>.size
+        guard (index + 1) * size <= place.count else {
+            throw ProbeError("the constant '\(name)' has \(place.count) bytes, not \((index + 1) * size)")
+        }
+        unsafe place.storeBytes(of: value, toByteOffset: index * size, as: Value.self)
+    }
+
+    /// Finds a constant in `.rodata` by the object's own type information.
+    private borrowing func constant(_ name: String) throws(ProbeError) -> UnsafeMutableRawBufferPointer {
+        var size = 0
+        guard let types = unsafe bpf_object__btf(raw),
+            let map = unsafe bpf_object__find_map_by_name(raw, ".rodata"),
+            let start = unsafe bpf_map__initial_value(map, &size)
+        else { throw ProbeError("the kernel object has no constants") }
+        let section = unsafe btf__find_by_name_kind(types, ".rodata", 15)  // BTF_KIND_DATASEC
+        guard section > 0, let type = unsafe btf__type_by_id(types, UInt32(section)) else {
+            throw ProbeError("the kernel object's constants have no types")
+        }
+        let entries = unsafe btf_var_secinfos(type)
+        for index in 0..<Int(unsafe btf_vlen(type)) {
+            guard let entry = unsafe entries?[index], let variable = unsafe btf__type_by_id(types, entry.type),
+                let text = unsafe btf__name_by_offset(types, variable.pointee.name_off),
+                unsafe String(cString: text) == name
+            else { continue }
+            guard Int(entry.offset) + Int(entry.size) <= size else { break }
+            return unsafe UnsafeMutableRawBufferPointer(
+                start: UnsafeMutableRawPointer(mutating: start) + Int(entry.offset), count: Int(entry.size))
+        }
+        throw ProbeError("the kernel object has no constant '\(name)'")
+    }
+
+    static func log(or error: Int32) -> String {
+        let log = unsafe String(cString: apus_take_libbpf_log())
+        let lines = log.split(separator: "\n").filter { !$0.isEmpty }
+        guard let last = lines.last else { return errnoText(error) }
+        return lines.count > 1 ? "\(lines[lines.count - 2].suffix(300)); \(last.suffix(300))" : String(last.suffix(300))
+    }
+
+    static func errnoText(_ error: Int32) -> String { unsafe String(cString: strerror(error)) }
+}
+
+/// An attached program; detached when this ends.
+@safe struct Link: ~Copyable {
+    private let raw: OpaquePointer
+    init(raw: OpaquePointer) { unsafe self.raw = raw }
+    deinit { unsafe _ = bpf_link__destroy(raw) }
+}
+
+/// A file descriptor that is closed when this ends.
+struct OwnedDescriptor: ~Copyable {
+    let raw: Int32
+    init(_ raw: Int32) { self.raw = raw }
+    deinit { close(raw) }
+}
+
+/// Owners of the same kind, for collections that cannot hold them directly.
+final class Box<Value: ~Copyable> {
+    let value: Value
+    init(_ value: consuming Value) { self.value = value }
+}

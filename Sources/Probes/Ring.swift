@@ -1,0 +1,161 @@
+internal import CLibbpf
+internal import CSystem
+internal import Glibc
+
+/// The reader's side of one BPF ring buffer, by the layout of `kernel/bpf/ringbuf.c` (5.8 to 6.18):
+/// a page with the consumer's position, a page with the producer's, and the data mapped twice in a
+/// row, so that a record that wraps is contiguous. A record is preceded by 8 bytes: its length with
+/// two flags, and an offset that only the kernel needs.
+///
+/// libbpf's reader hands over records in the order of one ring. This one can look at the next record
+/// without taking it, which merging several rings by time needs.
+@safe final class Ring {
+    private let descriptor: OwnedDescriptor
+    private let consumer: UnsafeMutableRawPointer
+    private let producer: UnsafeMutableRawPointer
+    private let data: UnsafeRawPointer
+    private let mask: UInt64
+    private let pageSize: Int
+    private var position: UInt64
+    private var end: UInt64
+
+    private static let busy: UInt32 = 1 << 31
+    private static let discarded: UInt32 = 1 << 30
+    private static let headerBytes: UInt64 = 8
+
+    /// Takes over the descriptor of a ring buffer map of `size` bytes, a power of two of pages.
+    init(_ descriptor: consuming OwnedDescriptor, size: Int) throws(ProbeError) {
+        pageSize = sysconf(Int32(_SC_PAGESIZE))
+        let first = unsafe mmap(nil, pageSize, PROT_READ | PROT_WRITE, MAP_SHARED, descriptor.raw, 0)
+        guard let first = unsafe first, unsafe first != MAP_FAILED else {
+            throw ProbeError("a ring buffer cannot be mapped: \(BPFObject.errnoText(errno))")
+        }
+        let second = unsafe mmap(nil, pageSize + 2 * size, PROT_READ, MAP_SHARED, descriptor.raw, off_t(pageSize))
+        guard let second = unsafe second, unsafe second != MAP_FAILED else {
+            let error = errno
+            unsafe munmap(first, pageSize)
+            throw ProbeError("a ring buffer cannot be mapped: \(BPFObject.errnoText(error))")
+        }
+        self.descriptor = descriptor
+        unsafe consumer = first
+        unsafe producer = second
+        unsafe data = UnsafeRawPointer(second + pageSize)
+        mask = UInt64(size) - 1
+        position = unsafe apus_load_acquire_u64(first)
+        end = position
+    }
+
+    deinit {
+        unsafe munmap(consumer, pageSize)
+        unsafe munmap(producer, pageSize + 2 * Int(mask + 1))
+    }
+
+    /// Learns how far the kernel has written.
+    func refresh() { end = unsafe apus_load_acquire_u64(producer) }
+
+    /// Bytes that wait to be read.
+    var pending: UInt64 { end - position }
+
+    /// Bytes that the ring holds.
+    var size: UInt64 { mask + 1 }
+
+    /// The next record, still in the ring; nil when there is none or it is not finished.
+    /// It is valid until ``advance(past:)``.
+    @inline(__always)
+    func peek() -> UnsafeRawBufferPointer? {
+        while position < end {
+            let header = unsafe data + Int(position & mask)
+            let word = unsafe apus_load_acquire_u32(header)
+            if word & Self.busy != 0 { return nil }
+            let length = Int(word & ~Self.discarded)
+            guard word & Self.discarded != 0 else {
+                return unsafe UnsafeRawBufferPointer(start: header + Int(Self.headerBytes), count: length)
+            }
+            skip(length)
+        }
+        return nil
+    }
+
+    /// Takes the record that ``peek()`` showed.
+    @inline(__always)
+    func advance(past record: UnsafeRawBufferPointer) { skip(record.count) }
+
+    private func skip(_ length: Int) {
+        position += (UInt64(length) + Self.headerBytes + 7) & ~7
+    }
+
+    /// Gives the room of what was taken back to the kernel.
+    func release() { unsafe apus_store_release_u64(consumer, position) }
+}
+
+/// All rings, read as one stream in the order of the records' times.
+public final class RingSet {
+    private let rings: [Ring]
+
+    init(_ rings: [Ring]) { self.rings = rings }
+
+    /// Hands over, oldest first, the records that were stamped up to `limit` (ns since boot).
+    ///
+    /// With a limit of the current time, taken before the call, the records of one thread come in its
+    /// own order even when it moved between CPUs: what it emitted before is finished and visible.
+    /// - Returns: how many were handed over.
+    public func drain(until limit: UInt64, _ body: (RawSpan) -> Void) -> Int {
+        for ring in rings { ring.refresh() }
+        var count = 0
+        if rings.count == 1 {
+            count = drainOne(rings[0], until: limit, body)
+            rings[0].release()
+            return count
+        }
+        var heads = unsafe rings.map { unsafe $0.peek() }
+        var times = unsafe heads.map { unsafe Self.time($0) }
+        while true {
+            // The earliest ring, and how far it leads: a run of records is taken without comparing again.
+            var first = 0
+            var second = UInt64.max
+            for index in 1..<times.count {
+                if times[index] < times[first] {
+                    second = times[first]
+                    first = index
+                } else if times[index] < second {
+                    second = times[index]
+                }
+            }
+            guard times[first] <= limit, times[first] != .max else { break }
+            let ring = rings[first]
+            var taken = 0
+            while times[first] <= second, times[first] <= limit, let record = unsafe heads[first] {
+                body(unsafe RawSpan(_unsafeStart: record.baseAddress.unsafelyUnwrapped, byteCount: record.count))
+                unsafe ring.advance(past: record)
+                taken += 1
+                if taken & 63 == 0 { ring.release() }
+                unsafe heads[first] = ring.peek()
+                times[first] = unsafe Self.time(heads[first])
+            }
+            ring.release()
+            count += taken
+        }
+        for ring in rings { ring.release() }
+        return count
+    }
+
+    private func drainOne(_ ring: Ring, until limit: UInt64, _ body: (RawSpan) -> Void) -> Int {
+        var count = 0
+        while let record = unsafe ring.peek(), unsafe Self.time(record) <= limit {
+            body(unsafe RawSpan(_unsafeStart: record.baseAddress.unsafelyUnwrapped, byteCount: record.count))
+            unsafe ring.advance(past: record)
+            count += 1
+            if count & 63 == 0 { ring.release() }
+        }
+        return count
+    }
+
+    /// Whether some ring is more than half full.
+    public var isFilling: Bool { rings.contains { $0.pending > $0.size / 2 } }
+
+    @inline(__always)
+    private static func time(_ record: UnsafeRawBufferPointer?) -> UInt64 {
+        guard let record = unsafe record, record.count >= 8 else { return unsafe record == nil ? .max : 0 }
+        return unsafe record.loadUnaligned(as: UInt64.self)
+    }
+}

@@ -1,0 +1,122 @@
+internal import Agent
+internal import Glibc
+internal import Outputs
+internal import Probes
+
+enum TraceCommand {
+    static let command = Command(
+        name: "trace", about: "Trace this host, or a command and its descendants.",
+        options: [
+            Option(
+                "events", "e", value: "LIST",
+                "events to trace: names, -name to leave one out, open* for a prefix, tag=SET; repeatable"),
+            Option(
+                "scope", "s", value: "KEY=VALUE",
+                "whom to trace: pid, uid (= != < > <= >=), comm, mntns, pidns, uts, cgroup, tree (= !=); a list means any of it, several scopes must all hold"),
+            Option(
+                "output", "o", value: "FORMAT[:PATH]", choices: ["json", "table", "none"],
+                "json, table or none; to standard output or files; repeatable (default table)"),
+            Option(
+                "hooks", value: "HOW", choices: SystemCallHooks.allCases.map(\.rawValue),
+                "how system calls are hooked: each (cheap for calls not traced, blind to 32-bit callers), all, or auto (default)"),
+            Option(
+                "buffers", "b", value: "KEY=PAGES",
+                "kernel.events=N pages for each CPU's ring (default 2048), kernel.control-plane=N for the lifecycle ring (default 1024); powers of two"),
+            Option(
+                "enrichment", "E", value: "WHAT", choices: ["environment"],
+                "environment: add the environment to sched_process_exec"),
+        ],
+        operands: "[-- COMMAND ARGS...]",
+        details: """
+            Without events: executions, exits, and the set `default`. Without a scope or a command: the whole
+            host. With a command, tracing ends when it ends, with its exit status. Ctrl-C ends tracing;
+            what is left in the kernel is still printed, and a summary on standard error.
+
+            Examples:
+              apus trace -- ls -l
+              apus trace --events openat,connect --scope uid=1000
+              apus trace --events 'tag=net,-socket' --scope comm=nginx --output json:/tmp/events.json
+
+            """,
+        run: run)
+
+    static func run(_ arguments: Arguments) throws -> Int32 {
+        var request = TraceRequest()
+        if let word = arguments.operands.first {
+            throw UsageError("unexpected '\(word)'; a command to trace follows --, as: apus trace -- \(word)")
+        }
+        if arguments.hasSeparator && arguments.command.isEmpty { throw UsageError("a command must follow --") }
+        if let first = arguments.command.first, first.isEmpty { throw UsageError("the command after -- is empty") }
+        request.events = arguments.values["events"] ?? []
+        request.scopes = arguments.values["scope"] ?? []
+        request.command = arguments.command
+        if let texts = arguments.values["output"] {
+            do {
+                request.outputs = try texts.flatMap { try OutputRequest.parse($0) }
+            } catch let error as OutputError {
+                throw UsageError(error.description)
+            }
+        }
+        if let text = arguments.last("hooks") {
+            guard let hooks = SystemCallHooks(rawValue: text) else {
+                throw UsageError("--hooks is auto, each or all, not '\(text)'")
+            }
+            request.hooks = hooks
+        }
+        for text in arguments.values["enrichment"] ?? [] {
+            guard text == "environment" else { throw UsageError("unknown enrichment '\(text)'; there is environment") }
+            request.wantsEnvironment = true
+        }
+        for text in arguments.values["buffers"] ?? [] { try setBuffer(text, &request) }
+        return try trace(request)
+    }
+
+    private static func trace(_ request: TraceRequest) throws -> Int32 {
+        let session = try TraceSession(request)
+        for note in session.notes { Console.note(note) }
+        let result = session.run()
+        if result.outputFailure == EPIPE { return 0 }
+        summarize(result)
+        if result.outputFailure != 0 {
+            Console.note("an output failed: \(unsafe String(cString: strerror(result.outputFailure)))")
+            return 1
+        }
+        return result.status
+    }
+
+    private static func summarize(_ result: TraceResult) {
+        let milliseconds = Int(result.seconds * 1000)
+        let time = "\(milliseconds / 1000).\(String(String(1000 + milliseconds % 1000).dropFirst())) s"
+        Console.note(
+            "delivered \(result.delivered) lost \(result.lostTotal) filtered \(result.filtered) in \(time)")
+        for (event, count) in result.lost.prefix(10) {
+            Console.note("lost \(count) of \(event): the ring was full; make it larger with --buffers")
+        }
+        if result.lost.count > 10 { Console.note("and \(result.lost.count - 10) more events with losses") }
+        if result.undelivered > 0 { Console.note("undelivered \(result.undelivered): an output did not take them") }
+        if result.unspilled > 0 {
+            Console.note("without their long arguments: \(result.unspilled); too many long calls were in progress")
+        }
+        if result.stateLost > 0 {
+            Console.note("lost \(result.stateLost) records about processes: some paths of executables may be missing")
+        }
+        if result.evictedProcesses > 0 { Console.note("forgot \(result.evictedProcesses) processes: their table was full") }
+        if result.malformed > 0 { Console.note("malformed records: \(result.malformed)") }
+        if result.unaccounted != 0 {
+            Console.note("records unaccounted for: \(result.unaccounted); please report this")
+        }
+    }
+
+    private static func setBuffer(_ text: String, _ request: inout TraceRequest) throws {
+        let parts = text.split(separator: "=", maxSplits: 1).map(String.init)
+        guard parts.count == 2, let pages = Int(parts[1]), pages > 0, pages <= 1 << 18, pages & (pages - 1) == 0 else {
+            throw UsageError("--buffers is KEY=PAGES with a power of two of pages, as kernel.events=1024, not '\(text)'")
+        }
+        let bytes = pages * sysconf(Int32(_SC_PAGESIZE))
+        switch parts[0] {
+        case "kernel.events": request.ringBytes = bytes
+        case "kernel.control-plane": request.lifecycleRingBytes = bytes
+        default: throw UsageError("unknown buffer '\(parts[0])'; there are kernel.events and kernel.control-plane")
+        }
+    }
+}
