@@ -97,10 +97,14 @@ __noinline long append_path(u64 path, u32 offset, u32 field)
 	return close_blob(s, offset, field, s->walk.truncated ? APUS_BLOB_TRUNCATED : 0, 1, length & 0x1fff);
 }
 
+/* Since 6.13 the top bit of the nanoseconds says that someone has looked (I_CTIME_QUERIED, include/linux/fs.h). */
+#define CTIME_QUERIED 0x80000000U
+
 static __always_inline u64 inode_ctime(struct inode *inode)
 {
 	if (bpf_core_field_exists(inode->i_ctime_sec))
-		return BPF_CORE_READ(inode, i_ctime_sec) * 1000000000ULL + BPF_CORE_READ(inode, i_ctime_nsec);
+		return BPF_CORE_READ(inode, i_ctime_sec) * 1000000000ULL +
+		       (BPF_CORE_READ(inode, i_ctime_nsec) & ~CTIME_QUERIED);
 	if (bpf_core_field_exists(((struct inode___6_6 *)inode)->__i_ctime))
 		return BPF_CORE_READ((struct inode___6_6 *)inode, __i_ctime.tv_sec) * 1000000000ULL +
 		       BPF_CORE_READ((struct inode___6_6 *)inode, __i_ctime.tv_nsec);

@@ -256,15 +256,15 @@ int BPF_PROG(all_syscalls_exit, struct pt_regs *regs, long ret)
  * Attached once for each system call asked for. They cost other system calls less than half of what
  * the pair above does, and do not see 32-bit callers (trace_get_syscall_nr, kernel/trace/trace_syscalls.c). */
 
-struct syscall_enter_context { /* struct syscall_trace_enter as perf hands it to BPF */
+/* What perf hands to BPF (struct syscall_tp_t). Behind the number there are four bytes of nothing. */
+struct syscall_enter_context {
 	u64 common;
-	long number;
-	unsigned long args[6];
+	int number;
 };
 
 struct syscall_exit_context {
 	u64 common;
-	long number;
+	int number;
 	long ret;
 };
 

@@ -91,6 +91,20 @@ public struct EventView: ~Escapable {
         return nil
     }
 
+    /// The text of a string field; nil when it was not read. What a call wrote with a length may
+    /// count the NUL at its end, which is no part of the text.
+    @inline(__always)
+    @_lifetime(copy self)
+    public func string(_ field: Int) -> RawSpan? {
+        guard let blob = blob(field) else { return nil }
+        let bytes = blob.bytes
+        let count = bytes.byteCount
+        if count > 0, unsafe bytes.unsafeLoad(fromByteOffset: count - 1, as: UInt8.self) == 0 {
+            return bytes.extracting(first: count - 1)
+        }
+        return bytes
+    }
+
     @inline(__always)
     @_lifetime(copy bytes)
     static func untilNUL(_ bytes: RawSpan) -> RawSpan {

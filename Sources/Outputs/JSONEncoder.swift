@@ -153,9 +153,9 @@ public struct JSONEncoder: ~Copyable {
             buffer.append(",\"bool\":")
             if value != 0 { buffer.append("true") } else { buffer.append("false") }
         case .string:
-            guard let blob = event.blob(index) else { break }
+            guard let text = event.string(index) else { break }
             buffer.append(",\"str\":")
-            buffer.append(jsonString: blob.bytes)
+            buffer.append(jsonString: text)
         case .stringArray, .int32Pair, .timespec, .socketAddress:
             appendStructure(event, index, field.type, &buffer)
         }

@@ -97,6 +97,9 @@ public struct TableEncoder: ~Copyable {
         case .time: buffer.append(decimal: value &+ clock.bootOffset)
         case .bool: if value != 0 { buffer.append("true") } else { buffer.append("false") }
         case .pointer: buffer.append(hexadecimal: value)
+        case .string where event.string(index) != nil:
+            if let text = event.string(index) { buffer.append(visible: text) }
+            if event.blob(index)?.isTruncated == true { buffer.append("…") }
         case .string, .stringArray, .int32Pair, .timespec, .socketAddress:
             guard let blob = event.blob(index) else {
                 // Nothing was read: a null pointer, or memory that is not there.
@@ -133,8 +136,7 @@ public struct TableEncoder: ~Copyable {
         case .socketAddress:
             guard let address = SocketAddress(bytes) else { return }
             append(address, &buffer)
-        case .string, .int32, .uint32, .int64, .uint64, .uint16, .bool, .pointer, .time:
-            buffer.append(visible: bytes)
+        case .int32, .uint32, .int64, .uint64, .uint16, .bool, .pointer, .time, .string: return
         }
     }
 
