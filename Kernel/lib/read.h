@@ -20,6 +20,7 @@ __noinline long read_element(u64 address, u32 at, u32 compat)
 {
 	struct scratch *s = scratch_of_this_cpu();
 	u64 string = 0;
+	u8 *to;
 	long n;
 
 	if (!s)
@@ -32,16 +33,19 @@ __noinline long read_element(u64 address, u32 at, u32 compat)
 		s->truncated = 1;
 		return READ_END;
 	}
-	n = bpf_probe_read_user_str(&s->data[at & 0x7fff], STRING_READ, (void *)string);
-	if (n <= 0) {
+	to = &s->data[at & 0x7fff];
+	n = bpf_probe_read_user_str(to, STRING_READ, (void *)string);
+	if (n == 0)
+		n = 1; /* an empty string: older kernels do not count its NUL */
+	if (n < 0) {
 		/* Not resident: an empty element keeps the positions of the others. */
-		s->data[at & 0x7fff] = 0;
+		to[0] = 0;
 		n = 1;
 		s->truncated = 1;
 	} else if (n == STRING_READ) {
 		s->truncated = 1;
 		n--; /* keep what a whole string may have, and its NUL */
-		s->data[(at + APUS_MAX_STRING - 1) & 0x7fff] = 0;
+		to[APUS_MAX_STRING - 1] = 0;
 	}
 	return at + n;
 }
@@ -89,8 +93,10 @@ __noinline long read_argument(u64 address, u64 reader_bits, u64 elements, u32 of
 	to = &s->data[OFFSET(offset) + sizeof(struct apus_blob)];
 	if (reader.kind == APUS_READ_STRING) {
 		n = bpf_probe_read_user_str(to, STRING_READ, (void *)address);
-		if (n <= 0)
+		if (n < 0)
 			return READ_FAULT;
+		if (n == 0)
+			n = 1;
 		if (n == STRING_READ) {
 			flags = APUS_BLOB_TRUNCATED;
 			n = APUS_MAX_STRING;
@@ -114,8 +120,9 @@ __noinline long read_argument(u64 address, u64 reader_bits, u64 elements, u32 of
 		}
 		if (length == 0)
 			return offset;
-		if (length > APUS_MAX_STRING)
-			return offset;
+		/* Bounded above, but the 6.1 verifier loses that on the way to another register. */
+		barrier_var(length);
+		length &= 2 * APUS_MAX_STRING - 1;
 		if (bpf_probe_read_user(to, length, (void *)address))
 			return READ_FAULT;
 		return close_blob(s, offset, field, flags, 1, length);

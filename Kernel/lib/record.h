@@ -102,8 +102,10 @@ static __always_inline u32 append_kernel_string(struct scratch *s, u32 offset, u
 	if (offset > APUS_RECORD_DATA - 16)
 		return offset;
 	n = bpf_probe_read_kernel_str(&s->data[OFFSET(offset) + sizeof(struct apus_blob)], STRING_READ, from);
-	if (n <= 0)
+	if (n < 0)
 		return offset;
+	if (n == 0)
+		n = 1;
 	if (n == STRING_READ)
 		return close_blob(s, offset, field, APUS_BLOB_TRUNCATED, 1, APUS_MAX_STRING - 1);
 	return close_blob(s, offset, field, 0, 1, n - 1);

@@ -68,7 +68,7 @@ static __always_inline u64 in_scope(struct task_struct *task, u64 policies, bool
 	}
 	if (scope.used[APUS_SCOPE_PIDNS]) {
 		u32 number, ns;
-		namespaced(READ1(task, thread_pid), 0, &number, &ns);
+		namespaced(task, 0, &number, &ns);
 		policies &= allowed(APUS_SCOPE_PIDNS, bpf_map_lookup_elem(&scope_pidns, &ns), 0);
 	}
 	if (scope.used[APUS_SCOPE_UTS]) {

@@ -21,15 +21,18 @@ static __always_inline struct task_struct *current_task(void)
 }
 
 /* The number of a task in its own pid namespace, and that namespace. */
-static __always_inline void namespaced(struct pid *pid, u32 host_number, u32 *number, u32 *ns)
+static __always_inline void namespaced(struct task_struct *task, u32 host_number, u32 *number, u32 *ns)
 {
-	u32 level = READ1(pid, level);
+	u32 level = READ2(task, thread_pid, level);
+	struct pid *pid;
 	struct upid own = {};
 
 	*number = host_number;
 	*ns = INITIAL_PID_NS;
 	if (level == 0)
 		return;
+	/* Read as a number: a typed pointer takes no variable offset before 6.2. */
+	pid = BPF_CORE_READ(task, thread_pid);
 	bpf_probe_read_kernel(&own, sizeof(own), (void *)&pid->numbers + level * bpf_core_type_size(struct upid));
 	*number = own.nr;
 	*ns = BPF_CORE_READ(own.ns, ns.inum);
@@ -68,12 +71,12 @@ static __always_inline void fill_identity(struct apus_record *r, struct task_str
 	r->host_ppid = READ1(parent, tgid);
 	r->uid = READ2(task, cred, uid.val);
 	r->mount_ns = READ3(task, nsproxy, mnt_ns, ns.inum);
-	namespaced(READ1(task, thread_pid), r->host_tid, &r->tid, &r->pid_ns);
+	namespaced(task, r->host_tid, &r->tid, &r->pid_ns);
 	if (r->host_tid == r->host_pid)
 		r->pid = r->tid;
 	else
-		namespaced(READ1(leader, thread_pid), r->host_pid, &r->pid, &ignored);
-	namespaced(READ1(parent, thread_pid), r->host_ppid, &r->ppid, &ignored);
+		namespaced(leader, r->host_pid, &r->pid, &ignored);
+	namespaced(parent, r->host_ppid, &r->ppid, &ignored);
 	r->syscall = syscall;
 	r->cpu = bpf_get_smp_processor_id();
 	r->flags = in_compat_syscall(task) ? APUS_RECORD_COMPAT : 0;

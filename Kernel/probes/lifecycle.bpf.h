@@ -10,8 +10,8 @@ static __always_inline void set_task(struct scratch *s, u32 first, struct task_s
 {
 	u32 tid, pid, ns, host_tid = READ1(task, pid), host_pid = READ1(task, tgid);
 
-	namespaced(READ1(task, thread_pid), host_tid, &tid, &ns);
-	namespaced(READ2(task, group_leader, thread_pid), host_pid, &pid, &ns);
+	namespaced(task, host_tid, &tid, &ns);
+	namespaced(READ1(task, group_leader), host_pid, &pid, &ns);
 	set_value(s, first, host_tid);
 	set_value(s, first + 1, tid);
 	set_value(s, first + 2, host_pid);
@@ -104,13 +104,18 @@ static __always_inline u32 append_strings(struct scratch *s, u32 offset, u32 fie
 	u64 length = to - from;
 	u32 flags = 0;
 
+	/* Barriers keep the bounds on the registers that are used, for the 6.1 verifier. */
+	offset = OFFSET(offset);
+	barrier_var(offset);
 	if (offset > APUS_RECORD_DATA - APUS_MAX_ARRAY - 16 || to <= from)
 		return offset;
 	if (length >= APUS_MAX_ARRAY) {
 		length = APUS_MAX_ARRAY - 1;
 		flags = APUS_BLOB_TRUNCATED;
 	}
-	if (bpf_probe_read_user(&s->data[OFFSET(offset) + sizeof(struct apus_blob)], length & (APUS_MAX_ARRAY - 1), (void *)from))
+	barrier_var(length);
+	length &= APUS_MAX_ARRAY - 1;
+	if (bpf_probe_read_user(&s->data[offset + sizeof(struct apus_blob)], length, (void *)from))
 		return offset;
 	return close_blob(s, offset, field, flags, elements, length);
 }

@@ -1,7 +1,9 @@
 """Compares what a scenario says it did with the events that a tracer wrote about it."""
 
 import collections
+import glob
 import json
+import sys
 
 # Calls that the scenario makes without saying so: see scenarios/README.md.
 SILENT = {"execve": 1, "readlink": 1, "exit_group": 1, "sched_process_exit": 1}
@@ -113,3 +115,21 @@ def differences(line, event):
     if process["thread"].get("syscall") not in (event["name"], None) and event["id"] < 1000:
         problems.append(f"in system call {process['thread'].get('syscall')}")
     return problems
+
+
+def main():
+    """Compares all pairs NAME.expected and NAME.events of a folder."""
+    failed = 0
+    pairs = sorted(glob.glob(f"{sys.argv[1]}/*.expected"))
+    for expected in pairs:
+        name = expected.removesuffix(".expected")
+        problems = faults(expected, name + ".events")
+        failed += bool(problems)
+        for problem in problems[:12]:
+            print(f"{name.split('/')[-1]}: {problem}")
+    print(f"{len(pairs) - failed} of {len(pairs)} comparisons agree")
+    sys.exit(1 if failed or not pairs else 0)
+
+
+if __name__ == "__main__":
+    main()
