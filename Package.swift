@@ -7,6 +7,7 @@ let strict: [SwiftSetting] = [
     .enableUpcomingFeature("InternalImportsByDefault"),
     .enableUpcomingFeature("MemberImportVisibility"),
     .enableExperimentalFeature("Lifetimes"),
+    .treatAllWarnings(as: .error),
 ]
 
 let package = Package(
@@ -44,9 +45,13 @@ let package = Package(
 
         .target(
             name: "Agent",
-            dependencies: ["Catalog", "CContract", "CSystem", "Events", "Outputs", "Policies", "Probes", "State"],
+            dependencies: [
+                "Catalog", "CContract", "CSystem", "Events", "Outputs", "Policies", "Probes", "State",
+            ],
             swiftSettings: strict),
-        .executableTarget(name: "apus", dependencies: ["Agent", "Catalog", "Outputs", "Policies", "Probes"], swiftSettings: strict),
+        .executableTarget(
+            name: "apus", dependencies: ["Agent", "Catalog", "Outputs", "Policies", "Probes"],
+            swiftSettings: strict),
 
         .testTarget(
             name: "CatalogTests", dependencies: ["Catalog"], exclude: ["Fixtures"],

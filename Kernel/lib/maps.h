@@ -9,6 +9,7 @@ const volatile u64 wanted[INDEX_FIRST_SYSCALL];     /* policies, for each event 
 const volatile struct apus_scope_plan scope;
 const volatile bool want_environment;               /* sched_process_exec with `env` */
 const volatile bool tree_used;
+const volatile bool has_rdonly_cast;                /* the kernel has this function */
 
 struct ring {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);

@@ -13,12 +13,28 @@
 #define READ2(p, a, b) (DIRECT_TASK ? (p)->a->b : BPF_CORE_READ(p, a, b))
 #define READ3(p, a, b, c) (DIRECT_TASK ? (p)->a->b->c : BPF_CORE_READ(p, a, b, c))
 
+extern void *bpf_rdonly_cast(const void *object, u32 type) __ksym __weak; /* since 6.2 */
+
+/* A task to read from. Since 6.2 the verifier searches all kernel types, a millisecond each time, for
+ * every step from a trusted pointer, to learn whether the next is trusted too. Nobody needs that
+ * here, and it would be most of the time that loading takes, so the trust is cast away. */
+static __always_inline struct task_struct *readable(struct task_struct *task)
+{
+	if (has_rdonly_cast)
+		return bpf_rdonly_cast(task, bpf_core_type_id_kernel(struct task_struct));
+	return task;
+}
+
+/* The current task, to read from. */
 static __always_inline struct task_struct *current_task(void)
 {
 	if (DIRECT_TASK)
-		return (struct task_struct *)bpf_get_current_task_btf();
+		return readable((struct task_struct *)bpf_get_current_task_btf());
 	return (struct task_struct *)bpf_get_current_task();
 }
+
+/* The current task, for the helpers that want a trusted one. */
+#define CURRENT ((void *)bpf_get_current_task_btf())
 
 /* The number of a task in its own pid namespace, and that namespace. */
 static __always_inline void namespaced(struct task_struct *task, u32 host_number, u32 *number, u32 *ns)
@@ -49,7 +65,7 @@ static __always_inline s32 current_syscall(struct task_struct *task)
 	if (READ1(task, flags) & PF_KTHREAD)
 		return -1;
 	if (bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_task_pt_regs)) {
-		struct pt_regs *regs = (struct pt_regs *)bpf_task_pt_regs((void *)task);
+		struct pt_regs *regs = (struct pt_regs *)bpf_task_pt_regs(CURRENT);
 		return (s32)regs->orig_ax;
 	}
 	return -1;

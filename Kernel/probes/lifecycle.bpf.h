@@ -43,6 +43,8 @@ int BPF_PROG(sched_process_fork, struct task_struct *parent, struct task_struct 
 		  false);
 	if (!s)
 		return 0;
+	parent = readable(parent);
+	child = readable(child);
 	set_task(s, FIELD_SCHED_PROCESS_FORK_PARENT_TID, parent);
 	set_task(s, FIELD_SCHED_PROCESS_FORK_CHILD_TID, child);
 	set_task(s, FIELD_SCHED_PROCESS_FORK_PARENT_PROCESS_TID, READ2(child, real_parent, group_leader));
@@ -87,7 +89,7 @@ static __always_inline struct file *elf_interpreter(struct task_struct *task)
 		}
 	}
 	if (base)
-		bpf_find_vma((void *)task, base, take_file, &found, 0);
+		bpf_find_vma(CURRENT, base, take_file, &found, 0);
 	return found.file;
 }
 
@@ -125,12 +127,13 @@ int BPF_PROG(sched_process_exec, struct task_struct *task, s32 old_pid, struct l
 {
 	u32 offset = FIELDS_SCHED_PROCESS_EXEC * 8, pid = bpf_get_current_pid_tgid() >> 32;
 	struct file *file = BPF_CORE_READ(bprm, file), *interpreter, *standard_input = NULL;
-	struct mm_struct *mm = READ1(task, mm);
+	struct mm_struct *mm = BPF_CORE_READ(task, mm);
 	struct apus_tree_value *tree;
 	struct stash *stash;
 	struct scratch *s;
 	struct file **fds;
 
+	task = readable(task);
 	if (tree_used && (tree = bpf_map_lookup_elem(&scope_tree, &pid)))
 		tree->pending = 0;
 	s = begin(current_task(), EVENT_SCHED_PROCESS_EXEC, INDEX_SCHED_PROCESS_EXEC, FIELDS_SCHED_PROCESS_EXEC, true,
@@ -164,7 +167,7 @@ int BPF_PROG(sched_process_exec, struct task_struct *task, s32 old_pid, struct l
 				     FIELD_SCHED_PROCESS_EXEC_STDIN_PATH);
 	}
 	set_value(s, FIELD_SCHED_PROCESS_EXEC_INVOKED_FROM_KERNEL, !!(READ2(task, real_parent, flags) & PF_KTHREAD));
-	stash = bpf_task_storage_get(&stashes, (void *)task, 0, 0);
+	stash = bpf_task_storage_get(&stashes, CURRENT, 0, 0);
 	if (stash)
 		offset = append_kernel_string(s, offset, FIELD_SCHED_PROCESS_EXEC_PREV_COMM, stash->previous_comm);
 	if (want_environment)
@@ -182,12 +185,15 @@ submit:
 SEC("tp_btf/sched_process_exit")
 int BPF_PROG(sched_process_exit, struct task_struct *task)
 {
-	bool last = READ2(task, signal, live.counter) == 0;
-	u32 pid = READ1(task, tgid);
-	u32 code = READ1(task, exit_code);
-	struct scratch *s = begin(task, EVENT_SCHED_PROCESS_EXIT, INDEX_SCHED_PROCESS_EXIT, FIELDS_SCHED_PROCESS_EXIT, last,
-				  false);
+	u32 pid, code;
+	bool last;
+	struct scratch *s;
 
+	task = readable(task);
+	last = READ2(task, signal, live.counter) == 0;
+	pid = READ1(task, tgid);
+	code = READ1(task, exit_code);
+	s = begin(task, EVENT_SCHED_PROCESS_EXIT, INDEX_SCHED_PROCESS_EXIT, FIELDS_SCHED_PROCESS_EXIT, last, false);
 	if (tree_used && last)
 		bpf_map_delete_elem(&scope_tree, &pid);
 	if (!s)
@@ -210,7 +216,7 @@ int BPF_PROG(task_rename, struct task_struct *task, const char *comm)
 	struct scratch *s;
 
 	if (wanted[INDEX_SCHED_PROCESS_EXEC] && READ1(task, pid) == (s32)bpf_get_current_pid_tgid()) {
-		struct stash *stash = bpf_task_storage_get(&stashes, (void *)task, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
+		struct stash *stash = bpf_task_storage_get(&stashes, CURRENT, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
 		if (stash)
 			bpf_core_read_str(stash->previous_comm, sizeof(stash->previous_comm), &task->comm);
 	}

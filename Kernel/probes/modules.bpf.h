@@ -41,7 +41,7 @@ int BPF_PROG(module_load, struct module *module)
 	offset = append_module(s, offset, module);
 	compat = s->record.flags & APUS_RECORD_COMPAT;
 	if (s->record.syscall == (compat ? SYS_FINIT_MODULE_COMPAT : SYS_FINIT_MODULE)) {
-		regs = (struct pt_regs *)bpf_task_pt_regs((void *)task);
+		regs = (struct pt_regs *)bpf_task_pt_regs(CURRENT);
 		file = file_of(task, compat ? regs->bx : regs->di);
 		if (file) {
 			offset = append_path((u64)&file->f_path, offset,

@@ -61,10 +61,10 @@ static __always_inline u32 append_arguments(struct apus_syscall_row *row, u64 *a
 }
 
 /* Keeps the inputs of a call until it returns. */
-static __always_inline void stash_call(struct task_struct *task, struct apus_syscall_row *row, struct scratch *s,
+static __always_inline void stash_call(struct apus_syscall_row *row, struct scratch *s,
 				       u32 slot, u64 policies, bool compat)
 {
-	struct stash *stash = bpf_task_storage_get(&stashes, (void *)task, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
+	struct stash *stash = bpf_task_storage_get(&stashes, CURRENT, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
 	u32 length, faults = 0;
 
 	if (!stash)
@@ -190,7 +190,7 @@ static __always_inline void syscall_entered(struct task_struct *task, struct pt_
 	if (row->flags & APUS_ROW_EMIT_AT_ENTRY)
 		emit_plain(task, row, s, number, policies);
 	else
-		stash_call(task, row, s, slot, policies, compat);
+		stash_call(row, s, slot, policies, compat);
 }
 
 static __always_inline void syscall_returned(struct task_struct *task, struct pt_regs *regs, s64 ret)
@@ -210,7 +210,7 @@ static __always_inline void syscall_returned(struct task_struct *task, struct pt
 	if (compat)
 		ret = (s32)ret;
 	if (row->flags & APUS_ROW_NEEDS_ENTRY) {
-		stash = bpf_task_storage_get(&stashes, (void *)task, 0, 0);
+		stash = bpf_task_storage_get(&stashes, CURRENT, 0, 0);
 		if (stash && stash->slot != slot + 1)
 			stash = NULL;
 	}
@@ -273,7 +273,7 @@ int one_syscall_enter(struct syscall_enter_context *context)
 {
 	struct task_struct *task = current_task();
 
-	syscall_entered(task, (struct pt_regs *)bpf_task_pt_regs((void *)task), context->number);
+	syscall_entered(task, (struct pt_regs *)bpf_task_pt_regs(CURRENT), context->number);
 	return 0;
 }
 
@@ -282,7 +282,7 @@ int one_syscall_exit(struct syscall_exit_context *context)
 {
 	struct task_struct *task = current_task();
 
-	syscall_returned(task, (struct pt_regs *)bpf_task_pt_regs((void *)task), context->ret);
+	syscall_returned(task, (struct pt_regs *)bpf_task_pt_regs(CURRENT), context->ret);
 	return 0;
 }
 

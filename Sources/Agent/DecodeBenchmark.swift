@@ -1,5 +1,5 @@
-internal import Catalog
 internal import CContract
+internal import Catalog
 internal import Events
 internal import Outputs
 
@@ -11,15 +11,21 @@ public enum DecodeBenchmark {
     }
 
     public static func run() -> [Rate] {
-        [measure("read (three arguments) to JSON", read()), measure("openat (with its path) to JSON", openat())]
+        [
+            measure("read (three arguments) to JSON", read()),
+            measure("openat (with its path) to JSON", openat()),
+        ]
     }
 
     private static func measure(_ name: String, _ record: [UInt8]) -> Rate {
         let catalog = Catalog.builtIn
-        var encoder = JSONEncoder(clock: Clock(), policyNames: ["default"]) { _, _ in Array("/usr/bin/cat".utf8) }
+        var encoder = JSONEncoder(clock: Clock(), policyNames: ["default"]) { _, _ in
+            Array("/usr/bin/cat".utf8)
+        }
         var best = Int.max
         let count = 200_000
-        guard let event = EventView(unsafe record.span.bytes), let index = catalog.index(of: event.event) else {
+        guard let event = EventView(unsafe record.span.bytes), let index = catalog.index(of: event.event)
+        else {
             return Rate(name: name, eventsPerSecond: 0)
         }
         for _ in 0..<7 {
@@ -30,13 +36,19 @@ public enum DecodeBenchmark {
         return Rate(name: name, eventsPerSecond: count * 1_000_000_000 / max(1, best))
     }
 
-    private static func read() -> [UInt8] { record(of: .read, values: [3, 0x7ffc_0000_1000, 4096, 17], blob: nil) }
-
-    private static func openat() -> [UInt8] {
-        record(of: .openat, values: [UInt64(bitPattern: -100), 0x7ffc_0000_1000, 0x80000, 0, 3], blob: (1, Array("/etc/hostname".utf8)))
+    private static func read() -> [UInt8] {
+        record(of: .read, values: [3, 0x7ffc_0000_1000, 4096, 17], blob: nil)
     }
 
-    private static func record(of id: EventID, values: [UInt64], blob: (field: UInt8, bytes: [UInt8])?) -> [UInt8] {
+    private static func openat() -> [UInt8] {
+        record(
+            of: .openat, values: [UInt64(bitPattern: -100), 0x7ffc_0000_1000, 0x80000, 0, 3],
+            blob: (1, Array("/etc/hostname".utf8)))
+    }
+
+    private static func record(of id: EventID, values: [UInt64], blob: (field: UInt8, bytes: [UInt8])?)
+        -> [UInt8]
+    {
         var header = apus_record()
         header.time = 12_345_678_912_345
         header.event = id.rawValue
@@ -50,7 +62,9 @@ public enum DecodeBenchmark {
         header.value_count = UInt8(values.count)
         var tail: [UInt8] = []
         if let blob {
-            tail = [blob.field, 0, 1, 0] + (0..<4).map { UInt8(truncatingIfNeeded: blob.bytes.count >> ($0 * 8)) } + blob.bytes
+            tail =
+                [blob.field, 0, 1, 0]
+                + (0..<4).map { UInt8(truncatingIfNeeded: blob.bytes.count >> ($0 * 8)) } + blob.bytes
             while tail.count % 8 != 0 { tail.append(0) }
         }
         header.size = UInt32(MemoryLayout<apus_record>.size + values.count * 8 + tail.count)

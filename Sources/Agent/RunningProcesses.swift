@@ -43,7 +43,9 @@ enum RunningProcesses {
         defer { close(descriptor) }
         var buffer = [UInt8](repeating: 0, count: 512)
         let count = unsafe buffer.withUnsafeMutableBytes { unsafe read(descriptor, $0.baseAddress, $0.count) }
-        guard count > 0, let parenthesis = buffer[..<count].lastIndex(of: UInt8(ascii: ")")) else { return nil }
+        guard count > 0, let parenthesis = buffer[..<count].lastIndex(of: UInt8(ascii: ")")) else {
+            return nil
+        }
         let fields = buffer[(parenthesis + 1)..<count].split(separator: UInt8(ascii: " "))
         return fields.count > 1 ? UInt32(String(decoding: fields[1], as: UTF8.self)) : nil
     }

@@ -1,11 +1,11 @@
 internal import CSystem
+public import Catalog
 internal import Events
 internal import Glibc
-internal import State
-public import Catalog
 public import Outputs
 internal import Policies
 public import Probes
+internal import State
 
 /// What `apus trace` was asked for.
 public struct TraceRequest: Sendable {
@@ -16,7 +16,8 @@ public struct TraceRequest: Sendable {
     public var command: [String] = []
     public var hooks: SystemCallHooks = .auto
     public var wantsEnvironment = false
-    public var ringBytes = 8 << 20
+    /// Bytes of each CPU's ring; nil for what suits the number of CPUs.
+    public var ringBytes: Int?
     public var lifecycleRingBytes = 4 << 20
     public init() {}
 }
@@ -30,7 +31,8 @@ public final class TraceSession {
     private var command: TracedCommand?
     /// Dense index of an event by its id; -1 where there is none.
     private let indexes: [Int16]
-    private let lifecycle: Set<Int>
+    private let forkIndex: Int
+    private let execIndex: Int
     private var received: [UInt64]
     private var malformed: UInt64 = 0
     private let started: UInt64
@@ -57,7 +59,9 @@ public final class TraceSession {
             let names = unavailable.map { catalog.events[$0].name }.joined(separator: ", ")
             notes.append("this kernel cannot give \(names); `apus events describe NAME` says why")
         }
-        guard !selected.events.isEmpty else { throw AgentError("this kernel can give none of the chosen events") }
+        guard !selected.events.isEmpty else {
+            throw AgentError("this kernel can give none of the chosen events")
+        }
         selection = selected
 
         var opened: TracedCommand?
@@ -88,18 +92,20 @@ public final class TraceSession {
         }
         self.outputs = outputs
         do {
-            sensor = try Sensor(sensorRequest, catalog: catalog)
+            sensor = try Sensor(sensorRequest, features: features, catalog: catalog)
             try Self.fillTrees(sensor, scope, pending: opened?.pid)
         } catch {
             throw AgentError(error.description)
         }
         if sensor.usesSingleHooks && features[.compat].isPresent {
             notes.append(
-                "32-bit system calls are not seen by hooks on single system calls; --hooks all sees them, at a cost to every call")
+                "32-bit system calls are not seen by hooks on single system calls; --hooks all sees them, at a cost to every call"
+            )
         }
         command = opened.take()
         received = Array(repeating: 0, count: catalog.events.count)
-        lifecycle = Set(["sched_process_fork", "sched_process_exec"].compactMap { catalog[$0]?.index })
+        forkIndex = catalog.index(of: .sched_process_fork) ?? -1
+        execIndex = catalog.index(of: .sched_process_exec) ?? -1
         var indexes = [Int16](repeating: -1, count: 1 + Int(catalog.events.map(\.id.rawValue).max() ?? 0))
         for event in catalog.events { indexes[Int(event.id.rawValue)] = Int16(event.index) }
         self.indexes = indexes
@@ -193,7 +199,7 @@ public final class TraceSession {
         }
         let index = Int(indexes[id])
         received[index] &+= 1
-        if lifecycle.contains(index), let changed = processes.update(event) {
+        if index == forkIndex || index == execIndex, let changed = processes.update(event) {
             for output in outputs { output.forget(process: changed) }
         }
         guard event.policies != 0 else { return }
@@ -207,7 +213,9 @@ public final class TraceSession {
     ) throws(AgentError) -> [Int] {
         var unavailable: [Int] = []
         for index in selection.events {
-            guard case .absent(let reason) = features.availability(of: catalog.events[index]) else { continue }
+            guard case .absent(let reason) = features.availability(of: catalog.events[index]) else {
+                continue
+            }
             if selection.named.contains(index) {
                 throw AgentError("this kernel cannot give \(catalog.events[index].name): \(reason)")
             }

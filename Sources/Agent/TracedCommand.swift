@@ -64,7 +64,9 @@ struct TracedCommand: ~Copyable {
     }
 
     private static func check(_ path: String) throws(AgentError) {
-        guard unsafe access(path, F_OK) == 0 else { throw AgentError("the command '\(path)' does not exist", status: 127) }
+        guard unsafe access(path, F_OK) == 0 else {
+            throw AgentError("the command '\(path)' does not exist", status: 127)
+        }
         guard isFile(path), unsafe access(path, X_OK) == 0 else {
             throw AgentError("'\(path)' is not an executable file", status: 126)
         }
@@ -80,7 +82,9 @@ struct TracedCommand: ~Copyable {
     ) -> Result {
         var pointers = unsafe words.map { unsafe strdup($0) }
         unsafe pointers.append(nil)
-        defer { for unsafe pointer in unsafe pointers { unsafe free(pointer) } }
-        return unsafe pointers.withUnsafeMutableBufferPointer { unsafe body($0.baseAddress.unsafelyUnwrapped) }
+        defer { unsafe pointers.forEach { unsafe free($0) } }
+        return unsafe pointers.withUnsafeMutableBufferPointer {
+            unsafe body($0.baseAddress.unsafelyUnwrapped)
+        }
     }
 }

@@ -144,10 +144,12 @@ public struct CatalogParser {
             } else if let known = Direction(rawValue: String(option)) {
                 direction = known
             } else {
-                throw fault("'\(option)' is no option; there are in, out, out-failed, inout, opaque, opt, len=")
+                throw fault(
+                    "'\(option)' is no option; there are in, out, out-failed, inout, opaque, opt, len=")
             }
         }
-        let reachesThroughPointer = [.string, .stringArray, .socketAddress, .int32Pair, .timespec].contains(type)
+        let reachesThroughPointer = [.string, .stringArray, .socketAddress, .int32Pair, .timespec].contains(
+            type)
         if reachesThroughPointer && direction == nil { direction = .in }
         if type == .pointer && direction == nil {
             throw fault("'\(text)' must say what is behind the pointer: in, out, inout or opaque")
@@ -275,8 +277,12 @@ public struct CatalogParser {
 
     private func trimmed(_ text: Substring) -> Substring {
         var text = text
-        while text.utf8.first == UInt8(ascii: " ") || text.utf8.first == UInt8(ascii: "\t") { text = text.dropFirst() }
-        while text.utf8.last == UInt8(ascii: " ") || text.utf8.last == UInt8(ascii: "\t") { text = text.dropLast() }
+        while text.utf8.first == UInt8(ascii: " ") || text.utf8.first == UInt8(ascii: "\t") {
+            text = text.dropFirst()
+        }
+        while text.utf8.last == UInt8(ascii: " ") || text.utf8.last == UInt8(ascii: "\t") {
+            text = text.dropLast()
+        }
         return text
     }
 }

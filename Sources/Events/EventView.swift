@@ -109,7 +109,9 @@ public struct EventView: ~Escapable {
     @_lifetime(copy bytes)
     static func untilNUL(_ bytes: RawSpan) -> RawSpan {
         var length = 0
-        while length < bytes.byteCount, unsafe bytes.unsafeLoad(fromByteOffset: length, as: UInt8.self) != 0 { length += 1 }
+        while length < bytes.byteCount, unsafe bytes.unsafeLoad(fromByteOffset: length, as: UInt8.self) != 0 {
+            length += 1
+        }
         return bytes.extracting(first: length)
     }
 

@@ -14,7 +14,8 @@ public enum SocketAddress: ~Escapable {
         switch family {
         case 2 where bytes.byteCount >= 8:  // struct sockaddr_in
             self = .ipv4(
-                address: UInt32(bigEndian: unsafe bytes.unsafeLoadUnaligned(fromByteOffset: 4, as: UInt32.self)),
+                address: UInt32(
+                    bigEndian: unsafe bytes.unsafeLoadUnaligned(fromByteOffset: 4, as: UInt32.self)),
                 port: UInt16(bigEndian: unsafe bytes.unsafeLoadUnaligned(fromByteOffset: 2, as: UInt16.self)))
         case 10 where bytes.byteCount >= 24:  // struct sockaddr_in6; the scope was added later
             self = .ipv6(

@@ -65,7 +65,9 @@ internal import Glibc
     @inline(__always)
     mutating func append(_ bytes: RawSpan) {
         unsafe bytes.withUnsafeBytes { raw in
-            if let base = raw.baseAddress { unsafe append(base.assumingMemoryBound(to: UInt8.self), raw.count) }
+            if let base = raw.baseAddress {
+                unsafe append(base.assumingMemoryBound(to: UInt8.self), raw.count)
+            }
         }
     }
 
@@ -88,7 +90,9 @@ internal import Glibc
                 unsafe memcpy(base + at, twoDigits.utf8Start + Int(value) * 2, 2)
             } else {
                 at &-= 1
-                unsafe base.storeBytes(of: UInt8(ascii: "0") &+ UInt8(truncatingIfNeeded: value), toByteOffset: at, as: UInt8.self)
+                unsafe base.storeBytes(
+                    of: UInt8(ascii: "0") &+ UInt8(truncatingIfNeeded: value), toByteOffset: at,
+                    as: UInt8.self)
             }
             unsafe memcpy(start + count, base + at, 24 - at)
             return 24 - at

@@ -15,9 +15,11 @@ public struct JSONEncoder: ~Copyable {
 
     private var time = CachedSecond()
     private var threadTime = CachedSecond()
-    private var templates: [Template?]
+    // Fragments in memory of our own: arrays would be retained and released several times an event.
+    private var templates: [Template]
     private var threads: [CachedThread]
-    private var systemCallNames: [[UInt8]]
+    /// `,"syscall":"NAME"` by number, x86-64's and then i386's.
+    private var systemCallNames: [Fragment]
 
     private static let threadSlots = 2048
 
@@ -29,11 +31,20 @@ public struct JSONEncoder: ~Copyable {
         self.clock = clock
         self.policyNames = policyNames
         self.executable = executable
-        templates = Array(repeating: nil, count: catalog.events.count)
+        templates = Array(repeating: Template(), count: catalog.events.count)
         threads = Array(repeating: CachedThread(), count: Self.threadSlots)
         systemCallNames = [false, true].flatMap { isCompat in
-            (0..<512).map { Array(catalog.systemCallName($0, isCompat: isCompat).utf8) }
+            (0..<512).map { number in
+                let name = catalog.systemCallName(number, isCompat: isCompat)
+                return Fragment(name.isEmpty ? [] : Array(",\"syscall\":\"\(name)\"".utf8))
+            }
         }
+    }
+
+    deinit {
+        for template in templates { template.free() }
+        for thread in threads { thread.free() }
+        for name in systemCallNames { name.free() }
     }
 
     /// Forgets what was written of a process, after it executed another program.
@@ -54,76 +65,51 @@ public struct JSONEncoder: ~Copyable {
     // MARK: One event
 
     mutating func encode(_ event: EventView, index: Int, into buffer: inout ByteBuffer) {
-        if templates[index]?.policies != event.policies { templates[index] = template(index, event.policies) }
+        if templates[index].policies != event.policies { makeTemplate(index, event.policies) }
         let slot = Int(event.hostThread) & (Self.threadSlots - 1)
         let identity = event.identity
-        if threads[slot].identity != identity { threads[slot] = thread(event, identity) }
-        buffer.reserve(room(event, index, slot))
+        if threads[slot].identity != identity { makeThread(slot, event, identity) }
+        let template = templates[index]
+        let thread = threads[slot]
+        buffer.reserve(256 + template.room + thread.head.count + thread.tail.count + 6 * event.byteCount)
         buffer.append("{\"timestamp\":\"")
         time.append(event.time &+ clock.bootOffset, to: &buffer)
-        guard let template = templates[index] else { return }
         buffer.append(template.head)
-        buffer.append(threads[slot].head)
+        buffer.append(thread.head)
         let number = Int(event.systemCall) & ~0x4000_0000
         if number >= 0 && number < 512 {
-            let name = systemCallNames[event.isCompat ? number + 512 : number]
-            if !name.isEmpty {
-                buffer.append(",\"syscall\":\"")
-                buffer.append(name)
-                buffer.append("\"")
-            }
+            buffer.append(systemCallNames[event.isCompat ? number + 512 : number])
         }
         if event.isCompat { buffer.append(",\"compat\":true") }
-        buffer.append(threads[slot].tail)
-        for field in template.fields.indices {
-            buffer.append(template.fields[field].frame)
-            append(event, field, template.fields[field], &buffer)
+        buffer.append(thread.tail)
+        guard let fields = unsafe template.fields else { return }
+        for field in 0..<template.fieldCount {
+            let frame = unsafe fields[field]
+            buffer.append(frame.text)
+            append(event, field, frame.type, &buffer)
         }
         buffer.append("]}\n")
     }
 
-    /// An upper bound of what one event takes.
-    private func room(_ event: EventView, _ index: Int, _ slot: Int) -> Int {
-        let template = templates[index]
-        return 256 + (template?.room ?? 0) + threads[slot].head.count + threads[slot].tail.count
-            + 6 * event.byteCount
-    }
-
     // MARK: Fields
 
-    private struct Field {
-        let type: FieldType
-        let isOptional: Bool
-        /// `,{"name":"dirfd"`, without the comma for the first.
-        let frame: [UInt8]
-    }
-
-    private struct Template {
-        let policies: UInt64
-        let head: [UInt8]
-        let fields: [Field]
-        let room: Int
-    }
-
-    private func template(_ index: Int, _ policies: UInt64) -> Template {
+    private mutating func makeTemplate(_ index: Int, _ policies: UInt64) {
         let event = catalog.events[index]
         var head = "\",\"id\":\(event.id.rawValue),\"name\":\"\(event.name)\""
-        let matched = policyNames.enumerated().filter { policies >> UInt64($0.offset) & 1 == 1 }.map(\.element)
-        if !matched.isEmpty { head += ",\"policies\":{\"matched\":[\(matched.map(Self.quoted).joined(separator: ","))]}" }
-        head += ",\"workload\":{\"process\":{"
-        let fields = event.fields.enumerated().map { index, field in
-            let frame = "\(index == 0 ? "" : ","){\"name\":\"\(field.name)\""
-            return Field(type: field.type, isOptional: field.isOptional, frame: Array(frame.utf8))
+        let matched = policyNames.enumerated().filter { policies >> UInt64($0.offset) & 1 == 1 }.map(
+            \.element)
+        if !matched.isEmpty {
+            head += ",\"policies\":{\"matched\":[\(matched.map(Self.quoted).joined(separator: ","))]}"
         }
-        // An IPv6 socket address is the longest value beside text, which the record's size bounds.
-        let room = fields.reduce(head.utf8.count) { $0 + $1.frame.count + 192 }
-        return Template(policies: policies, head: Array(head.utf8), fields: fields, room: room)
+        head += ",\"workload\":{\"process\":{"
+        templates[index].free()
+        templates[index] = Template(policies: policies, head: Array(head.utf8), event: event)
     }
 
     @inline(__always)
-    private func append(_ event: EventView, _ index: Int, _ field: Field, _ buffer: inout ByteBuffer) {
+    private func append(_ event: EventView, _ index: Int, _ type: FieldType, _ buffer: inout ByteBuffer) {
         guard let value = event.value(index) else { return buffer.append("}") }
-        switch field.type {
+        switch type {
         case .int32:
             buffer.append(",\"int32\":")
             buffer.append(decimal: Int64(Int32(truncatingIfNeeded: value)))
@@ -157,12 +143,14 @@ public struct JSONEncoder: ~Copyable {
             buffer.append(",\"str\":")
             buffer.append(jsonString: text)
         case .stringArray, .int32Pair, .timespec, .socketAddress:
-            appendStructure(event, index, field.type, &buffer)
+            appendStructure(event, index, type, &buffer)
         }
         buffer.append("}")
     }
 
-    private func appendStructure(_ event: EventView, _ index: Int, _ type: FieldType, _ buffer: inout ByteBuffer) {
+    private func appendStructure(
+        _ event: EventView, _ index: Int, _ type: FieldType, _ buffer: inout ByteBuffer
+    ) {
         guard let blob = event.blob(index) else { return }
         let bytes = blob.bytes
         switch type {
@@ -195,7 +183,9 @@ public struct JSONEncoder: ~Copyable {
         for element in 0..<Int(blob.count) {
             guard at < bytes.byteCount else { break }
             var end = at
-            while end < bytes.byteCount, unsafe bytes.unsafeLoad(fromByteOffset: end, as: UInt8.self) != 0 { end += 1 }
+            while end < bytes.byteCount, unsafe bytes.unsafeLoad(fromByteOffset: end, as: UInt8.self) != 0 {
+                end += 1
+            }
             if element > 0 { buffer.append(",") }
             buffer.append(jsonString: bytes.extracting(at..<end))
             at = end + 1
@@ -232,15 +222,7 @@ public struct JSONEncoder: ~Copyable {
 
     // MARK: Threads
 
-    private struct CachedThread {
-        var identity = ThreadIdentity.none
-        /// From the executable to the thread's number.
-        var head: [UInt8] = []
-        /// From the end of the thread to the start of the fields.
-        var tail: [UInt8] = []
-    }
-
-    private mutating func thread(_ event: EventView, _ identity: ThreadIdentity) -> CachedThread {
+    private mutating func makeThread(_ slot: Int, _ event: EventView, _ identity: ThreadIdentity) {
         let path = executable(event.hostProcess, event.processStart)
         var head = ByteBuffer(capacity: 1024)
         head.reserve(1024 + ByteBuffer.jsonRoom(path.count))
@@ -279,8 +261,10 @@ public struct JSONEncoder: ~Copyable {
             tail.append("}]")
         }
         tail.append("}},\"data\":[")
-        return unsafe CachedThread(
-            identity: identity, head: head.withBytes { unsafe Array($0) }, tail: tail.withBytes { unsafe Array($0) })
+        threads[slot].free()
+        threads[slot] = unsafe CachedThread(
+            identity: identity, head: Fragment(head.withBytes { unsafe Array($0) }),
+            tail: Fragment(tail.withBytes { unsafe Array($0) }))
     }
 
     static func quoted(_ text: String) -> String {

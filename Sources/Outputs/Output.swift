@@ -1,6 +1,6 @@
+internal import CSystem
 public import Catalog
 public import Events
-internal import CSystem
 internal import Glibc
 
 /// How events are written, and where to.
@@ -21,7 +21,8 @@ public struct OutputRequest: Sendable, Equatable {
     public static func parse(_ text: String) throws(OutputError) -> [OutputRequest] {
         let parts = text.split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false)
         guard let format = Format(rawValue: String(parts[0])) else {
-            throw OutputError("unknown output '\(parts[0])'; there are json, table and none, as json or json:PATH")
+            throw OutputError(
+                "unknown output '\(parts[0])'; there are json, table and none, as json or json:PATH")
         }
         guard parts.count == 2 else { return [OutputRequest(format: format, path: nil)] }
         guard format != .none else { throw OutputError("output 'none' takes no path") }
@@ -32,9 +33,11 @@ public struct OutputRequest: Sendable, Equatable {
 }
 
 /// An encoder with its destination.
-public final class Output {
-    private var json: JSONEncoder?
-    private var table: TableEncoder?
+@safe public final class Output {
+    // Behind pointers: as properties they would be checked for exclusive access at each event, which
+    // costs a tenth of the whole, though only the pipeline's thread comes here.
+    private var json: UnsafeMutablePointer<JSONEncoder>?
+    private var table: UnsafeMutablePointer<TableEncoder>?
     private let sink: Sink?
     private var batch: Batch?
     private var counted: [UInt64]
@@ -49,16 +52,27 @@ public final class Output {
         case .none:
             sink = nil
         case .json:
-            json = JSONEncoder(catalog: catalog, clock: clock, policyNames: policyNames, executable: executable)
+            unsafe json = .allocate(capacity: 1)
+            unsafe json?.initialize(
+                to: JSONEncoder(
+                    catalog: catalog, clock: clock, policyNames: policyNames, executable: executable))
             sink = try Sink(path: request.path, events: catalog.events.count)
         case .table:
             let columns = request.path == nil ? Int(apus_terminal_columns(STDOUT_FILENO)) : 0
             var table = TableEncoder(catalog: catalog, clock: clock, columns: columns)
             sink = try Sink(path: request.path, events: catalog.events.count)
             batch = sink?.take()
-            if let batch { table.encodeHeader(into: &batch.buffer) }
-            self.table = consume table
+            if let batch { unsafe table.encodeHeader(into: &batch.buffer.pointee) }
+            unsafe self.table = .allocate(capacity: 1)
+            unsafe self.table?.initialize(to: table)
         }
+    }
+
+    deinit {
+        unsafe json?.deinitialize(count: 1)
+        unsafe json?.deallocate()
+        unsafe table?.deinitialize(count: 1)
+        unsafe table?.deallocate()
     }
 
     /// Writes an event into the current batch.
@@ -72,22 +86,22 @@ public final class Output {
             refused += 1
             return
         }
-        json?.encode(event, index: index, into: &batch.buffer)
-        table?.encode(event, index: index, into: &batch.buffer)
+        unsafe json?.pointee.encode(event, index: index, into: &batch.buffer.pointee)
+        unsafe table?.pointee.encode(event, index: index, into: &batch.buffer.pointee)
         batch.counts[index] += 1
-        if batch.buffer.count >= Batch.bytes { flush() }
+        if unsafe batch.buffer.pointee.count >= Batch.bytes { flush() }
     }
 
     /// Hands the current batch over.
     public func flush() {
-        guard let full = batch, full.buffer.count > 0 else { return }
+        guard let full = batch, unsafe full.buffer.pointee.count > 0 else { return }
         batch = nil
         sink?.give(full)
     }
 
     /// A process executed another program.
     public func forget(process: UInt32) {
-        json?.forget(process: process)
+        unsafe json?.pointee.forget(process: process)
     }
 
     /// The errno with which the destination failed, or 0.

@@ -9,17 +9,27 @@ public struct OutputError: Error, CustomStringConvertible, Sendable {
 }
 
 /// Lines on their way to a destination, with how many events of each kind they hold.
-final class Batch {
-    var buffer = ByteBuffer(capacity: Batch.bytes + 65536)
+@safe final class Batch {
+    /// Behind a pointer for the reason given at ``Output``.
+    let buffer: UnsafeMutablePointer<ByteBuffer>
     var counts: [UInt32]
 
     /// A batch is handed over when it is this full, or at the end of a tick.
     static let bytes = 256 << 10
 
-    init(events: Int) { counts = Array(repeating: 0, count: events) }
+    init(events: Int) {
+        counts = Array(repeating: 0, count: events)
+        unsafe buffer = .allocate(capacity: 1)
+        unsafe buffer.initialize(to: ByteBuffer(capacity: Batch.bytes + 65536))
+    }
+
+    deinit {
+        unsafe buffer.deinitialize(count: 1)
+        unsafe buffer.deallocate()
+    }
 
     func clear() {
-        buffer.removeAll()
+        unsafe buffer.pointee.removeAll()
         for index in counts.indices { counts[index] = 0 }
     }
 }
@@ -158,7 +168,9 @@ final class Batch {
             unsafe pthread_mutex_lock(lock)
             if error != 0 { failure = error }
             if failure == 0 {
-                for (index, count) in batch.counts.enumerated() where count > 0 { delivered[index] += UInt64(count) }
+                for (index, count) in batch.counts.enumerated() where count > 0 {
+                    delivered[index] += UInt64(count)
+                }
             } else {
                 undelivered += batch.counts.reduce(0) { $0 + UInt64($1) }
             }
@@ -170,10 +182,11 @@ final class Batch {
     }
 
     private func write(_ batch: Batch) -> Int32 {
-        unsafe batch.buffer.withBytes { bytes in
+        unsafe batch.buffer.pointee.withBytes { bytes in
             var at = 0
             while at < bytes.count {
-                let count = unsafe Glibc.write(descriptor, bytes.baseAddress.unsafelyUnwrapped + at, bytes.count - at)
+                let count = unsafe Glibc.write(
+                    descriptor, bytes.baseAddress.unsafelyUnwrapped + at, bytes.count - at)
                 if count > 0 {
                     at += count
                 } else if count < 0, errno == EAGAIN {

@@ -28,7 +28,8 @@ public struct TableEncoder: ~Copyable {
     mutating func encodeHeader(into buffer: inout ByteBuffer) {
         buffer.reserve(256)
         if hasColour { buffer.append("\u{1b}[1m") }
-        buffer.append("TIME             UID    COMM             PID     TID     EVENT                     ARGS")
+        buffer.append(
+            "TIME             UID    COMM             PID     TID     EVENT                     ARGS")
         if hasColour { buffer.append("\u{1b}[0m") }
         buffer.append("\n")
     }
@@ -37,7 +38,8 @@ public struct TableEncoder: ~Copyable {
         let definition = catalog.events[index]
         buffer.reserve(512 + event.byteCount * 8)
         let start = buffer.count
-        let stamp = UInt64(Int64(bitPattern: event.time &+ clock.bootOffset) + Int64(zoneOffset) * 1_000_000_000)
+        let stamp = UInt64(
+            Int64(bitPattern: event.time &+ clock.bootOffset) + Int64(zoneOffset) * 1_000_000_000)
         for byte in time.timeOfDay(stamp) { buffer.append(byte) }
         buffer.append(".")
         let micros = Int(stamp / 1000 % 1_000_000)
@@ -86,7 +88,9 @@ public struct TableEncoder: ~Copyable {
         return "\u{1b}[36m"
     }
 
-    private func append(_ event: EventView, _ index: Int, _ field: FieldDefinition, _ buffer: inout ByteBuffer) {
+    private func append(
+        _ event: EventView, _ index: Int, _ field: FieldDefinition, _ buffer: inout ByteBuffer
+    ) {
         guard let value = event.value(index) else { return buffer.append("-") }
         switch field.type {
         case .int32: buffer.append(decimal: Int64(Int32(truncatingIfNeeded: value)))
@@ -119,7 +123,8 @@ public struct TableEncoder: ~Copyable {
             var at = 0
             for element in 0..<Int(blob.count) where at < bytes.byteCount {
                 var end = at
-                while end < bytes.byteCount, unsafe bytes.unsafeLoad(fromByteOffset: end, as: UInt8.self) != 0 { end += 1 }
+                while end < bytes.byteCount, unsafe bytes.unsafeLoad(fromByteOffset: end, as: UInt8.self) != 0
+                { end += 1 }
                 if element > 0 { buffer.append(" ") }
                 buffer.append(visible: bytes.extracting(at..<end))
                 at = end + 1

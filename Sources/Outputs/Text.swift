@@ -90,7 +90,11 @@ extension ByteBuffer {
         var at = 0
         while at < bytes.byteCount {
             let (scalar, length) = Self.scalar(in: bytes, at: at)
-            if let scalar { body(&self, scalar, bytes.extracting(at..<at + length)) } else { append("\u{fffd}") }
+            if let scalar {
+                body(&self, scalar, bytes.extracting(at..<at + length))
+            } else {
+                append("\u{fffd}")
+            }
             at += length
         }
     }
@@ -98,7 +102,8 @@ extension ByteBuffer {
     /// One scalar of UTF-8 by the table of RFC 3629, or nil and the length of what is wrong.
     private static func scalar(in bytes: RawSpan, at: Int) -> (UInt32?, Int) {
         func byte(_ offset: Int) -> UInt32? {
-            at + offset < bytes.byteCount ? UInt32(unsafe bytes.unsafeLoad(fromByteOffset: at + offset, as: UInt8.self)) : nil
+            at + offset < bytes.byteCount
+                ? UInt32(unsafe bytes.unsafeLoad(fromByteOffset: at + offset, as: UInt8.self)) : nil
         }
         guard let first = byte(0) else { return (nil, 1) }
         if first < 0x80 { return (first, 1) }

@@ -16,7 +16,9 @@ public struct EventSelection: Sendable {
         for item in items {
             if item.hasPrefix("tag=") || item.hasPrefix("-tag=") {
                 let isRemoval = item.hasPrefix("-")
-                for tag in item.drop(while: { $0 != "=" }).dropFirst().split(separator: ",", omittingEmptySubsequences: false) {
+                for tag in item.drop(while: { $0 != "=" }).dropFirst().split(
+                    separator: ",", omittingEmptySubsequences: false)
+                {
                     let members = try Self.members(String(tag), catalog)
                     if isRemoval { removed.formUnion(members) } else { chosen.formUnion(members) }
                 }
@@ -74,7 +76,8 @@ public struct EventSelection: Sendable {
             let prefix = name.dropLast()
             let events = catalog.events.filter { $0.name.hasPrefix(prefix) }
             if !events.isEmpty && !prefix.contains("*") { return events.map(\.index) }
-            throw PolicyError("no event's name starts with '\(printable(String(prefix)))'; `apus events list` shows all")
+            throw PolicyError(
+                "no event's name starts with '\(printable(String(prefix)))'; `apus events list` shows all")
         }
         if name.isEmpty { throw PolicyError("an event name is empty in the list") }
         if catalog.sets.contains(name) {

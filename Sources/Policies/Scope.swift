@@ -79,7 +79,9 @@ public struct Scope: Sendable {
     private static func unknownKey(_ name: String) -> PolicyError {
         let keys = ScopeKey.allCases.map(\.rawValue)
         let near = Catalog.nearest(to: name, among: keys)
-        let hint = near.isEmpty ? "there are \(keys.joined(separator: ", "))" : "did you mean \(near.joined(separator: ", "))?"
+        let hint =
+            near.isEmpty
+            ? "there are \(keys.joined(separator: ", "))" : "did you mean \(near.joined(separator: ", "))?"
         return PolicyError("unknown scope key '\(printable(name))'; \(hint)")
     }
 
@@ -93,7 +95,8 @@ public struct Scope: Sendable {
             if let id = UInt64(text) { return .number(id) }
             if let id = resolveGroup(text) { return .number(id) }
             throw PolicyError(
-                "scope '\(printable(item))': '\(printable(text))' is neither the id of a control group nor the path of one in the v2 hierarchy")
+                "scope '\(printable(item))': '\(printable(text))' is neither the id of a control group nor the path of one in the v2 hierarchy"
+            )
         case .comm, .uts:
             let limit = key == .comm ? 15 : 63
             guard !text.contains("*") else {
@@ -101,7 +104,8 @@ public struct Scope: Sendable {
             }
             guard text.utf8.count <= limit else {
                 throw PolicyError(
-                    "scope '\(printable(item))': the kernel keeps \(limit) bytes of a \(key.rawValue); write its first \(limit)")
+                    "scope '\(printable(item))': the kernel keeps \(limit) bytes of a \(key.rawValue); write its first \(limit)"
+                )
             }
             return .name(Array(text.utf8))
         }
@@ -109,7 +113,8 @@ public struct Scope: Sendable {
 
     private static func number(_ text: String, _ item: String) throws(PolicyError) -> UInt32 {
         guard let number = UInt32(text) else {
-            throw PolicyError("scope '\(printable(item))': '\(printable(text))' is no number from 0 to \(UInt32.max)")
+            throw PolicyError(
+                "scope '\(printable(item))': '\(printable(text))' is no number from 0 to \(UInt32.max)")
         }
         return number
     }

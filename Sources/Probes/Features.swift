@@ -1,7 +1,7 @@
 internal import CLibbpf
 internal import CSystem
-internal import Glibc
 public import Catalog
+internal import Glibc
 
 /// What a kernel feature turned out to be.
 public enum FeatureState: Sendable, Equatable {
@@ -67,7 +67,7 @@ public enum Feature: String, CaseIterable, Sendable {
 /// The features of the running kernel, tried once.
 public struct Features: Sendable {
     public private(set) var states: [Feature: FeatureState] = [:]
-    private let types: KernelTypes?
+    let types: KernelTypes?
     /// System calls that the kernel has, by the name in its definition; nil when tracefs does not tell.
     private let definitions: Set<String>?
 
@@ -97,7 +97,8 @@ public struct Features: Sendable {
         guard isThorough else { return }
         states[.ringBuffer] = Self.map(BPF_MAP_TYPE_RINGBUF, "ring buffer maps")
         states[.taskStorage] = Self.map(BPF_MAP_TYPE_TASK_STORAGE, "task storage maps")
-        states[.btfTracepoints] = Self.tracing(0, types?.tracepoints["sched_process_exec"], "a BTF tracepoint")
+        states[.btfTracepoints] = Self.tracing(
+            0, types?.tracepoints["sched_process_exec"], "a BTF tracepoint")
         states[.trampolines] = Self.tracing(1, types?.systemCalls["getpid"], "fentry on a system call")
         states[.bpfLSM] = Self.tracing(2, types?.lsmTrialHook, "a BPF LSM program")
         states[.kprobes] =
@@ -134,18 +135,23 @@ public struct Features: Sendable {
             }
             let name = KernelTypes.definitionName(event.name)
             if let definitions {
-                return definitions.contains(name) ? .present : .absent("this kernel does not implement the call")
+                return definitions.contains(name)
+                    ? .present : .absent("this kernel does not implement the call")
             }
             guard let types else { return .unknown("neither tracefs nor BTF tells") }
-            return types.systemCalls[name] != nil ? .present : .absent("this kernel does not implement the call")
+            return types.systemCalls[name] != nil
+                ? .present : .absent("this kernel does not implement the call")
         }
     }
 
     // MARK: Trials
 
     private static func privileges() -> FeatureState {
-        guard let bytes = readFile("/proc/self/status", limit: 1 << 20) else { return .unknown("/proc is not mounted") }
-        for line in String(decoding: bytes, as: UTF8.self).split(separator: "\n") where line.hasPrefix("CapEff:") {
+        guard let bytes = readFile("/proc/self/status", limit: 1 << 20) else {
+            return .unknown("/proc is not mounted")
+        }
+        for line in String(decoding: bytes, as: UTF8.self).split(separator: "\n")
+        where line.hasPrefix("CapEff:") {
             let mask = UInt64(line.dropFirst(7).drop { $0 == "\t" || $0 == " " }, radix: 16) ?? 0
             let has = { (capability: UInt64) in mask >> capability & 1 == 1 }
             if has(21) || (has(39) && has(38)) { return .present }

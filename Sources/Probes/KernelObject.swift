@@ -7,7 +7,9 @@ enum KernelObject {
     /// Decodes it: about a millisecond, once at start.
     static func bytes() -> [UInt8] {
         var values = [UInt8](repeating: 0, count: 256)
-        for (value, letter) in "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/".utf8.enumerated() {
+        for (value, letter) in "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/".utf8
+            .enumerated()
+        {
             values[Int(letter)] = UInt8(value)
         }
         let text = unsafe UnsafeBufferPointer(
@@ -67,7 +69,8 @@ enum KernelObject {
         for name in withoutMaps { unsafe bpf_map__set_autocreate(try map(name), false) }
         let status = unsafe bpf_object__load(raw)
         guard status == 0 else {
-            throw ProbeError("the kernel refused the programs (\(Self.errnoText(-status))): \(Self.log(or: -status))")
+            throw ProbeError(
+                "the kernel refused the programs (\(Self.errnoText(-status))): \(Self.log(or: -status))")
         }
     }
 
@@ -129,7 +132,8 @@ enum KernelObject {
         }
         let entries = unsafe btf_var_secinfos(type)
         for index in 0..<Int(unsafe btf_vlen(type)) {
-            guard let entry = unsafe entries?[index], let variable = unsafe btf__type_by_id(types, entry.type),
+            guard let entry = unsafe entries?[index],
+                let variable = unsafe btf__type_by_id(types, entry.type),
                 let text = unsafe btf__name_by_offset(types, variable.pointee.name_off),
                 unsafe String(cString: text) == name
             else { continue }
@@ -144,7 +148,8 @@ enum KernelObject {
         let log = unsafe String(cString: apus_take_libbpf_log())
         let lines = log.split(separator: "\n").filter { !$0.isEmpty }
         guard let last = lines.last else { return errnoText(error) }
-        return lines.count > 1 ? "\(lines[lines.count - 2].suffix(300)); \(last.suffix(300))" : String(last.suffix(300))
+        return lines.count > 1
+            ? "\(lines[lines.count - 2].suffix(300)); \(last.suffix(300))" : String(last.suffix(300))
     }
 
     static func errnoText(_ error: Int32) -> String { unsafe String(cString: strerror(error)) }

@@ -9,6 +9,8 @@ public struct KernelTypes: Sendable {
     /// Functions of system calls by the name in their definition, for x86-64 and for 32-bit callers.
     public private(set) var systemCalls: [String: UInt32] = [:]
     public private(set) var compatSystemCalls: [String: UInt32] = [:]
+    /// Whether programs may cast a pointer to one that is only read from (6.2).
+    public private(set) var hasReadOnlyCast = false
     /// The LSM hook on which a trial is made.
     public private(set) var lsmTrialHook: UInt32?
 
@@ -16,7 +18,8 @@ public struct KernelTypes: Sendable {
     public init(path: String = "/sys/kernel/btf/vmlinux") throws(ProbeError) {
         guard let bytes = readFile(path, limit: 64 << 20) else {
             throw ProbeError(
-                "this kernel has no BTF at \(path), which Apus needs; use a kernel built with CONFIG_DEBUG_INFO_BTF=y")
+                "this kernel has no BTF at \(path), which Apus needs; use a kernel built with CONFIG_DEBUG_INFO_BTF=y"
+            )
         }
         try self.init(bytes)
     }
@@ -24,14 +27,19 @@ public struct KernelTypes: Sendable {
     init(_ bytes: [UInt8]) throws(ProbeError) {
         func word(_ at: Int) throws(ProbeError) -> Int {
             guard at >= 0, at + 4 <= bytes.count else { throw ProbeError("the kernel's BTF is cut short") }
-            return Int(bytes[at]) | Int(bytes[at + 1]) << 8 | Int(bytes[at + 2]) << 16 | Int(bytes[at + 3]) << 24
+            return Int(bytes[at]) | Int(bytes[at + 1]) << 8 | Int(bytes[at + 2]) << 16 | Int(bytes[at + 3])
+                << 24
         }
-        guard try word(0) & 0xffff == 0xeb9f else { throw ProbeError("the kernel's BTF has an unknown format") }
+        guard try word(0) & 0xffff == 0xeb9f else {
+            throw ProbeError("the kernel's BTF has an unknown format")
+        }
         let header = try word(4)
         let types = header + (try word(8))
         let typesEnd = types + (try word(12))
         let strings = header + (try word(16))
-        guard typesEnd <= bytes.count, strings <= bytes.count else { throw ProbeError("the kernel's BTF is cut short") }
+        guard typesEnd <= bytes.count, strings <= bytes.count else {
+            throw ProbeError("the kernel's BTF is cut short")
+        }
         func name(_ offset: Int, after prefix: StaticString) -> String? {
             let start = strings + offset
             let count = prefix.utf8CodeUnitCount
@@ -61,6 +69,8 @@ public struct KernelTypes: Sendable {
                     compatSystemCalls[found] = id
                 } else if let found = name(nameOffset, after: "__ia32_sys_") {
                     if compatSystemCalls[found] == nil { compatSystemCalls[found] = id }
+                } else if name(nameOffset, after: "bpf_rdonly_cast") == "" {
+                    hasReadOnlyCast = true
                 } else if name(nameOffset, after: "bpf_lsm_file_open") == "" {
                     lsmTrialHook = id
                 }

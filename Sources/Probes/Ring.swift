@@ -30,7 +30,8 @@ internal import Glibc
         guard let first = unsafe first, unsafe first != MAP_FAILED else {
             throw ProbeError("a ring buffer cannot be mapped: \(BPFObject.errnoText(errno))")
         }
-        let second = unsafe mmap(nil, pageSize + 2 * size, PROT_READ, MAP_SHARED, descriptor.raw, off_t(pageSize))
+        let second = unsafe mmap(
+            nil, pageSize + 2 * size, PROT_READ, MAP_SHARED, descriptor.raw, off_t(pageSize))
         guard let second = unsafe second, unsafe second != MAP_FAILED else {
             let error = errno
             unsafe munmap(first, pageSize)
@@ -125,7 +126,9 @@ public final class RingSet {
             let ring = rings[first]
             var taken = 0
             while times[first] <= second, times[first] <= limit, let record = unsafe heads[first] {
-                body(unsafe RawSpan(_unsafeStart: record.baseAddress.unsafelyUnwrapped, byteCount: record.count))
+                body(
+                    unsafe RawSpan(
+                        _unsafeStart: record.baseAddress.unsafelyUnwrapped, byteCount: record.count))
                 unsafe ring.advance(past: record)
                 taken += 1
                 if taken & 63 == 0 { ring.release() }

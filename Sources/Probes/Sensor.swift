@@ -1,8 +1,8 @@
 internal import CContract
 internal import CLibbpf
 internal import CSystem
-internal import Glibc
 public import Catalog
+internal import Glibc
 public import Policies
 
 /// How system calls are hooked.
@@ -23,8 +23,9 @@ public struct SensorRequest: Sendable {
     public var hooks: SystemCallHooks = .auto
     /// Whether sched_process_exec carries the environment.
     public var wantsEnvironment = false
-    /// Bytes of each bulk ring, and of the lifecycle ring; powers of two of pages.
-    public var ringBytes = 8 << 20
+    /// Bytes of each bulk ring, and of the lifecycle ring; powers of two of pages. Nil for what suits
+    /// the number of CPUs.
+    public var ringBytes: Int?
     public var lifecycleRingBytes = 4 << 20
     public init() {}
 }
@@ -43,10 +44,15 @@ public final class Sensor {
 
     private static let singleHookLimit = 16
 
-    public init(_ request: SensorRequest, catalog: Catalog = .builtIn) throws(ProbeError) {
+    public init(_ request: SensorRequest, features: Features, catalog: Catalog = .builtIn) throws(ProbeError)
+    {
         let chosen = request.events.sorted { $0.key < $1.key }
         let calls = chosen.compactMap { index, policies in
-            if case .systemCall = catalog.events[index].source { (catalog.events[index], policies) } else { nil }
+            if case .systemCall = catalog.events[index].source {
+                (catalog.events[index], policies)
+            } else {
+                nil
+            }
         }
         let plan = try Self.plan(request, calls.map(\.0), catalog)
         usesSingleHooks = plan.single
@@ -56,19 +62,25 @@ public final class Sensor {
         let processors = max(1, Int(libbpf_num_possible_cpus()))
         var ringCount = 1
         while ringCount < min(processors, 64) { ringCount *= 2 }
+        let ringBytes = request.ringBytes ?? Self.ringBytes(ringCount)
         try object.setEntries("scratches", processors)
         try object.setEntries("lifecycle", request.lifecycleRingBytes)
         try object.setConstant("self_pid", to: UInt32(getpid()))
+        try object.setConstant("has_rdonly_cast", to: features.types?.hasReadOnlyCast ?? false)
         try object.setConstant("ring_mask", to: UInt32(ringCount - 1))
         try object.setConstant("want_environment", to: request.wantsEnvironment)
         try object.setConstant("tree_used", to: request.scope.used[ScopeKey.tree.index] != 0)
         for (index, policies) in chosen {
-            if case .hook = catalog.events[index].source { try object.setConstant("wanted", to: policies, at: index) }
+            if case .hook = catalog.events[index].source {
+                try object.setConstant("wanted", to: policies, at: index)
+            }
         }
         try object.setConstant("scope", to: Self.constants(request.scope))
         try object.load(programs: plan.programs, withoutMaps: [])
 
-        for (slot, row) in SystemCallTable.rows(calls) { try Self.update(object.mapDescriptor("syscalls"), slot, row) }
+        for (slot, row) in SystemCallTable.rows(calls) {
+            try Self.update(object.mapDescriptor("syscalls"), slot, row)
+        }
         for (key, values) in request.scope.values {
             for (value, marks) in values { try Self.add(value, marks, key, object) }
         }
@@ -78,14 +90,14 @@ public final class Sensor {
                 Self.duplicate(object.mapDescriptor("lifecycle")), size: request.lifecycleRingBytes))
         for index in 0..<ringCount {
             let descriptor = unsafe bpf_map_create(
-                BPF_MAP_TYPE_RINGBUF, "bulk", 0, 0, UInt32(clamping: request.ringBytes), nil)
+                BPF_MAP_TYPE_RINGBUF, "bulk", 0, 0, UInt32(clamping: ringBytes), nil)
             guard descriptor >= 0 else {
                 throw ProbeError(
-                    "the kernel refuses a ring buffer of \(request.ringBytes) bytes (\(BPFObject.errnoText(-descriptor))); it must be a power of two of at least 4096"
+                    "the kernel refuses a ring buffer of \(ringBytes) bytes (\(BPFObject.errnoText(-descriptor))); it must be a power of two of at least 4096"
                 )
             }
             try Self.update(object.mapDescriptor("bulk"), UInt32(index), descriptor)
-            rings.append(try Ring(OwnedDescriptor(descriptor), size: request.ringBytes))
+            rings.append(try Ring(OwnedDescriptor(descriptor), size: ringBytes))
         }
         self.rings = RingSet(rings)
         try attach(plan)
@@ -102,7 +114,9 @@ public final class Sensor {
     /// Takes a process into the tree scope of the given policies. The children that it makes from now
     /// on follow by themselves.
     /// - Parameter isPending: nothing of it is traced before its first execve.
-    public func addToTree(pid: UInt32, equals: UInt64, mentioned: UInt64, isPending: Bool = false) throws(ProbeError) {
+    public func addToTree(pid: UInt32, equals: UInt64, mentioned: UInt64, isPending: Bool = false)
+        throws(ProbeError)
+    {
         var value = apus_tree_value()
         value.equals = equals
         value.mentioned = mentioned
@@ -128,8 +142,12 @@ public final class Sensor {
         var counts: [Int: Counts] = [:]
         for index in 0..<Catalog.builtIn.events.count {
             var key = UInt32(index)
-            let status = unsafe values.withUnsafeMutableBytes { unsafe bpf_map_lookup_elem(descriptor, &key, $0.baseAddress) }
-            guard status == 0 else { throw ProbeError("the counters cannot be read: \(BPFObject.errnoText(-status))") }
+            let status = unsafe values.withUnsafeMutableBytes {
+                unsafe bpf_map_lookup_elem(descriptor, &key, $0.baseAddress)
+            }
+            guard status == 0 else {
+                throw ProbeError("the counters cannot be read: \(BPFObject.errnoText(-status))")
+            }
             var sum = Counts()
             for value in values {
                 sum.emitted &+= value.emitted
@@ -141,6 +159,10 @@ public final class Sensor {
         }
         return counts
     }
+
+    /// 16 MiB hold 60 ms of the fastest flood, and longer than that a busy machine keeps the reader
+    /// from its CPU at times. All rings together stay below 128 MiB, none below 2.
+    private static func ringBytes(_ count: Int) -> Int { max(2 << 20, min(16 << 20, (128 << 20) / count)) }
 
     // MARK: What to attach
 
@@ -170,11 +192,14 @@ public final class Sensor {
         }
         guard !calls.isEmpty else { return plan }
         let needsEntry = calls.contains { SystemCallTable.needsEntry($0) }
-        let hasCompatOnly = calls.contains { if case .systemCall(nil, _, _) = $0.source { true } else { false } }
+        let hasCompatOnly = calls.contains {
+            if case .systemCall(nil, _, _) = $0.source { true } else { false }
+        }
         switch request.hooks {
         case .each:
             guard !hasCompatOnly else {
-                throw ProbeError("hooks on single system calls do not see 32-bit callers; leave out --hooks each")
+                throw ProbeError(
+                    "hooks on single system calls do not see 32-bit callers; leave out --hooks each")
             }
             plan.single = true
         case .all: break
@@ -212,7 +237,8 @@ public final class Sensor {
                 let descriptor = apus_attach_tracepoint(program, id)
                 guard descriptor >= 0 else {
                     throw ProbeError(
-                        "the tracepoint of \(call.name) cannot be attached: \(BPFObject.errnoText(-descriptor))")
+                        "the tracepoint of \(call.name) cannot be attached: \(BPFObject.errnoText(-descriptor))"
+                    )
                 }
                 tracepoints.append(Box(OwnedDescriptor(descriptor)))
             }
@@ -224,7 +250,9 @@ public final class Sensor {
     private static func constants(_ scope: ScopePlan) -> apus_scope_plan {
         var constants = apus_scope_plan()
         unsafe withUnsafeMutableBytes(of: &constants.used) { unsafe $0.copyBytes(from: scope.used.bytes) }
-        unsafe withUnsafeMutableBytes(of: &constants.otherwise) { unsafe $0.copyBytes(from: scope.otherwise.bytes) }
+        unsafe withUnsafeMutableBytes(of: &constants.otherwise) {
+            unsafe $0.copyBytes(from: scope.otherwise.bytes)
+        }
         for (which, key) in [ScopeKey.pid, .uid].enumerated() {
             for (policy, range) in scope.ranges[key] ?? [:] {
                 unsafe withUnsafeMutableBytes(of: &constants.ranged) {
@@ -247,7 +275,8 @@ public final class Sensor {
         case (.tree, _): break  // the agent adds the tree's processes
         case (.cgroup, .number(let id)): try update(object.mapDescriptor("scope_cgroup"), id, element)
         case (_, .number(let number)):
-            try update(object.mapDescriptor("scope_\(key.rawValue)"), UInt32(truncatingIfNeeded: number), element)
+            try update(
+                object.mapDescriptor("scope_\(key.rawValue)"), UInt32(truncatingIfNeeded: number), element)
         case (_, .name(let bytes)):
             var padded = bytes
             let length = key == .comm ? Int(APUS_COMM_BYTES) : Int(APUS_UTS_BYTES)
@@ -267,7 +296,9 @@ public final class Sensor {
         var key = key
         var value = value
         let status = unsafe bpf_map_update_elem(descriptor, &key, &value, 0)
-        guard status == 0 else { throw ProbeError("a map cannot be written: \(BPFObject.errnoText(-status))") }
+        guard status == 0 else {
+            throw ProbeError("a map cannot be written: \(BPFObject.errnoText(-status))")
+        }
     }
 
     private static func duplicate(_ descriptor: Int32) throws(ProbeError) -> OwnedDescriptor {

@@ -4,7 +4,9 @@ internal import Catalog
 /// The catalogue's system calls as the rows that the kernel's generic encoder works from.
 enum SystemCallTable {
     /// Rows to write, by slot: x86-64 numbers, then i386's.
-    static func rows(_ wanted: [(event: EventDefinition, policies: UInt64)]) -> [(slot: UInt32, row: apus_syscall_row)] {
+    static func rows(_ wanted: [(event: EventDefinition, policies: UInt64)]) -> [(
+        slot: UInt32, row: apus_syscall_row
+    )] {
         var rows: [(slot: UInt32, row: apus_syscall_row)] = []
         for (event, policies) in wanted {
             guard case .systemCall(let number, let compatNumber, let trait) = event.source else { continue }

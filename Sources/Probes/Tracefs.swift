@@ -41,7 +41,9 @@ public struct Tracefs: ~Copyable {
         guard descriptor >= 0 else { throw ProbeError("this kernel has no tracepoint \(path)") }
         let owned = OwnedDescriptor(descriptor)
         let text = String(decoding: readAll(owned.raw, limit: 64) ?? [], as: UTF8.self)
-        guard let id = UInt64(text.prefix { $0.isNumber }) else { throw ProbeError("\(path) holds no number") }
+        guard let id = UInt64(text.prefix { $0.isNumber }) else {
+            throw ProbeError("\(path) holds no number")
+        }
         return id
     }
 }

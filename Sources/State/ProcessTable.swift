@@ -39,7 +39,9 @@ public final class ProcessTable {
                 let start = event.value(forkChild.start), thread == process
             else { return nil }
             let parent = Key(process: event.hostProcess, start: event.processStart)
-            if let path = executables[parent] { set(Key(process: UInt32(truncatingIfNeeded: process), start: start), path) }
+            if let path = executables[parent] {
+                set(Key(process: UInt32(truncatingIfNeeded: process), start: start), path)
+            }
             return nil
         default:
             return nil
@@ -70,7 +72,8 @@ public final class ProcessTable {
         var buffer = [UInt8](repeating: 0, count: 4096)
         let count = unsafe buffer.withUnsafeMutableBytes { bytes in
             unsafe readlink(
-                "/proc/\(process)/exe", bytes.baseAddress.unsafelyUnwrapped.assumingMemoryBound(to: CChar.self), bytes.count)
+                "/proc/\(process)/exe",
+                bytes.baseAddress.unsafelyUnwrapped.assumingMemoryBound(to: CChar.self), bytes.count)
         }
         guard count > 0 else { return [] }
         let path = buffer[..<count]
@@ -87,7 +90,9 @@ public final class ProcessTable {
         defer { close(descriptor) }
         var buffer = [UInt8](repeating: 0, count: 1024)
         let count = unsafe buffer.withUnsafeMutableBytes { unsafe read(descriptor, $0.baseAddress, $0.count) }
-        guard count > 0, let parenthesis = buffer[..<count].lastIndex(of: UInt8(ascii: ")")) else { return nil }
+        guard count > 0, let parenthesis = buffer[..<count].lastIndex(of: UInt8(ascii: ")")) else {
+            return nil
+        }
         let fields = buffer[(parenthesis + 1)..<count].split(separator: UInt8(ascii: " "))
         guard fields.count > 19 else { return nil }
         return UInt64(String(decoding: fields[19], as: UTF8.self))

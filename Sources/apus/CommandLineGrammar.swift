@@ -10,7 +10,10 @@ struct Option: Sendable {
     /// Values that a shell may offer.
     var choices: [String] = []
 
-    init(_ name: String, _ short: Character? = nil, value: String? = nil, choices: [String] = [], _ about: String) {
+    init(
+        _ name: String, _ short: Character? = nil, value: String? = nil, choices: [String] = [],
+        _ about: String
+    ) {
         self.name = name
         self.short = short
         self.value = value
@@ -42,8 +45,12 @@ struct Command: Sendable {
                 arguments.operands.append(word)
                 continue
             }
-            let parts = word.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
-            guard let option = options.first(where: { "--\($0.name)" == parts[0] || $0.short.map { "-\($0)" } == parts[0] })
+            let parts = word.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false).map(
+                String.init)
+            guard
+                let option = options.first(where: {
+                    "--\($0.name)" == parts[0] || $0.short.map { "-\($0)" } == parts[0]
+                })
             else { throw unknown(parts[0]) }
             guard let valueName = option.value else {
                 guard parts.count == 1 else { throw UsageError("--\(option.name) takes no value") }
@@ -63,7 +70,8 @@ struct Command: Sendable {
 
     private func unknown(_ word: String) -> UsageError {
         let near = Catalog.nearest(to: word, among: options.map { "--\($0.name)" })
-        let hint = near.isEmpty ? "`apus help \(name)` shows all" : "did you mean \(near.joined(separator: ", "))?"
+        let hint =
+            near.isEmpty ? "`apus help \(name)` shows all" : "did you mean \(near.joined(separator: ", "))?"
         return UsageError("unknown option '\(word)' for apus \(name); \(hint)")
     }
 }

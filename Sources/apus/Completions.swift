@@ -30,30 +30,38 @@ enum Completions {
     }
 
     private static func bash() -> String {
-        var text = "_apus() {\n    local word=\"${COMP_WORDS[COMP_CWORD]}\" before=\"${COMP_WORDS[COMP_CWORD-1]}\"\n"
+        var text =
+            "_apus() {\n    local word=\"${COMP_WORDS[COMP_CWORD]}\" before=\"${COMP_WORDS[COMP_CWORD-1]}\"\n"
         text += "    local i\n    for ((i = 1; i < COMP_CWORD; i++)); do\n"
-        text += "        if [[ ${COMP_WORDS[i]} == -- ]]; then _command_offset $((i + 1)) 2>/dev/null; return; fi\n    done\n"
+        text +=
+            "        if [[ ${COMP_WORDS[i]} == -- ]]; then _command_offset $((i + 1)) 2>/dev/null; return; fi\n    done\n"
         text += "    COMPREPLY=()\n"
         text += "    local events=\"\(eventWords)\"\n"
-        text += "    if ((COMP_CWORD == 1)); then COMPREPLY=($(compgen -W \"\(firstWords.joined(separator: " "))\" -- \"$word\")); return; fi\n"
+        text +=
+            "    if ((COMP_CWORD == 1)); then COMPREPLY=($(compgen -W \"\(firstWords.joined(separator: " "))\" -- \"$word\")); return; fi\n"
         text += "    case \"${COMP_WORDS[1]}\" in\n"
         for command in Main.commands where !command.name.contains(" ") {
             text += "    \(command.name))\n        case \"$before\" in\n"
             for option in command.options where option.value != nil {
                 let names = "--\(option.name)" + (option.short.map { "|-\($0)" } ?? "")
                 if option.name == "events" {
-                    text += "        \(names)) COMPREPLY=($(compgen -W \"$events\" -- \"${word##*,}\")); return ;;\n"
+                    text +=
+                        "        \(names)) COMPREPLY=($(compgen -W \"$events\" -- \"${word##*,}\")); return ;;\n"
                 } else if !option.choices.isEmpty {
-                    text += "        \(names)) COMPREPLY=($(compgen -W \"\(option.choices.joined(separator: " "))\" -- \"$word\")); return ;;\n"
+                    text +=
+                        "        \(names)) COMPREPLY=($(compgen -W \"\(option.choices.joined(separator: " "))\" -- \"$word\")); return ;;\n"
                 } else {
                     text += "        \(names)) return ;;\n"
                 }
             }
             text += "        esac\n"
-            let words = command.options.map { "--\($0.name)" } + (command.name == "completions" ? ["bash", "zsh", "fish"] : [])
+            let words =
+                command.options.map { "--\($0.name)" }
+                + (command.name == "completions" ? ["bash", "zsh", "fish"] : [])
             text += "        COMPREPLY=($(compgen -W \"\(words.joined(separator: " "))\" -- \"$word\")) ;;\n"
         }
-        text += "    events)\n        if ((COMP_CWORD == 2)); then COMPREPLY=($(compgen -W \"list describe\" -- \"$word\"))\n"
+        text +=
+            "    events)\n        if ((COMP_CWORD == 2)); then COMPREPLY=($(compgen -W \"list describe\" -- \"$word\"))\n"
         text += "        else COMPREPLY=($(compgen -W \"--json $events\" -- \"$word\")); fi ;;\n"
         return text + "    esac\n}\ncomplete -o default -F _apus apus\n"
     }

@@ -12,7 +12,8 @@ enum Console {
         text.withUTF8 { bytes in
             var at = 0
             while at < bytes.count {
-                let count = unsafe Glibc.write(descriptor, bytes.baseAddress.unsafelyUnwrapped + at, bytes.count - at)
+                let count = unsafe Glibc.write(
+                    descriptor, bytes.baseAddress.unsafelyUnwrapped + at, bytes.count - at)
                 if count <= 0 && errno != EINTR { return }
                 at += max(0, count)
             }

@@ -25,7 +25,8 @@ enum DoctorCommand {
         var text = "Kernel \(release())\n\n"
         for feature in Feature.allCases {
             let state = features[feature]
-            text += "\(Help.pad(feature.rawValue, 22))\(Help.pad(state.name, 10))\(state.reason ?? feature.purpose)\n"
+            text +=
+                "\(Help.pad(feature.rawValue, 22))\(Help.pad(state.name, 10))\(state.reason ?? feature.purpose)\n"
         }
         text += "\nLocked memory  \(limit(__rlimit_resource_t(8)))\n"  // RLIMIT_MEMLOCK
         text += "Open files     \(limit(__rlimit_resource_t(7)))\n"  // RLIMIT_NOFILE
@@ -38,7 +39,9 @@ enum DoctorCommand {
             let shown = names.count > 40 ? names.prefix(40) + ["and \(names.count - 40) more"] : names[...]
             text += "  \(reason): \(shown.joined(separator: " "))\n"
         }
-        if let missing = features.missingRequirement { text += "\nNothing can be traced: \(missing.reason)\n" }
+        if let missing = features.missingRequirement {
+            text += "\nNothing can be traced: \(missing.reason)\n"
+        }
         return text
     }
 
@@ -48,7 +51,8 @@ enum DoctorCommand {
         let list = Feature.allCases.map { feature -> JSONText in
             let state = features[feature]
             var members: [(String, JSONText)] = [
-                ("name", .text(feature.rawValue)), ("state", .text(state.name)), ("purpose", .text(feature.purpose)),
+                ("name", .text(feature.rawValue)), ("state", .text(state.name)),
+                ("purpose", .text(feature.purpose)),
                 ("required", .bool(feature.isRequired)),
             ]
             if let reason = state.reason { members.append(("reason", .text(reason))) }
@@ -56,7 +60,9 @@ enum DoctorCommand {
         }
         let absent = availability.compactMap { event, state -> JSONText? in
             guard let reason = state.reason else { return nil }
-            return .object([("event", .text(event.name)), ("state", .text(state.name)), ("reason", .text(reason))])
+            return .object([
+                ("event", .text(event.name)), ("state", .text(state.name)), ("reason", .text(reason)),
+            ])
         }
         return .object([
             ("kernel", .text(release())), ("features", .list(list)),
@@ -70,7 +76,8 @@ enum DoctorCommand {
             (
                 "events",
                 .object([
-                    ("known", .number(availability.count)), ("given", .number(given)), ("absent", .list(absent)),
+                    ("known", .number(availability.count)), ("given", .number(given)),
+                    ("absent", .list(absent)),
                 ])
             ),
         ])

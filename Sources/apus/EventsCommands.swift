@@ -6,7 +6,8 @@ enum EventsCommands {
     private static let json = Option("json", "j", "print JSON")
 
     static let list = Command(
-        name: "events list", about: "List the events.", options: [json], operands: "[NAME | PREFIX* | tag=SET]..."
+        name: "events list", about: "List the events.", options: [json],
+        operands: "[NAME | PREFIX* | tag=SET]..."
     ) { arguments in
         let catalog = Catalog.builtIn
         var chosen = catalog.events
@@ -25,7 +26,8 @@ enum EventsCommands {
         }
         var text = ""
         for event in chosen {
-            text += "\(Help.pad(event.name, 30))\(Help.pad(event.sets.joined(separator: ","), 32))\(event.about)\n"
+            text +=
+                "\(Help.pad(event.name, 30))\(Help.pad(event.sets.joined(separator: ","), 32))\(event.about)\n"
         }
         Console.out(text)
         return 0
@@ -35,14 +37,17 @@ enum EventsCommands {
         name: "events describe", about: "Explain an event: its fields, where they come from, its hooks.",
         options: [json], operands: "NAME..."
     ) { arguments in
-        guard !arguments.operands.isEmpty else { throw UsageError("name an event, as: apus events describe openat") }
+        guard !arguments.operands.isEmpty else {
+            throw UsageError("name an event, as: apus events describe openat")
+        }
         let catalog = Catalog.builtIn
         let features = Features()
         for (number, name) in arguments.operands.enumerated() {
             guard let event = catalog[name] else {
                 let near = Catalog.nearest(to: name, among: catalog.events.map(\.name))
                 throw UsageError(
-                    "unknown event '\(name)'; \(near.isEmpty ? "`apus events list` shows all" : "did you mean \(near.joined(separator: ", "))?")")
+                    "unknown event '\(name)'; \(near.isEmpty ? "`apus events list` shows all" : "did you mean \(near.joined(separator: ", "))?")"
+                )
             }
             if arguments.switches.contains("json") {
                 Console.out(document(event, features).line + "\n")
@@ -71,15 +76,19 @@ enum EventsCommands {
             while line.hasSuffix(" ") { line.removeLast() }
             text += line + "\n"
         }
-        text += "\nK: read from the kernel or a register. U: read from user memory. TOCTOU: the kernel makes its own\n"
-        text += "copy at another moment, so a caller may have changed it in between. OPT: may be null or missing.\n"
+        text +=
+            "\nK: read from the kernel or a register. U: read from user memory. TOCTOU: the kernel makes its own\n"
+        text +=
+            "copy at another moment, so a caller may have changed it in between. OPT: may be null or missing.\n"
         return text
     }
 
     private static func meaning(_ field: FieldDefinition, _ event: EventDefinition) -> String {
         if !field.about.isEmpty { return field.about }
         if let target = field.targetProvenance {
-            let way = field.direction == .in ? "the call reads" : field.direction == .out ? "the call writes" : "the call reads and writes"
+            let way =
+                field.direction == .in
+                ? "the call reads" : field.direction == .out ? "the call writes" : "the call reads and writes"
             return "address of what \(way) (\(target.tags.joined(separator: " ")))"
         }
         switch field.direction {
@@ -110,7 +119,8 @@ enum EventsCommands {
     private static func document(_ event: EventDefinition, _ features: Features) -> JSONText {
         let state = features.availability(of: event)
         var members: [(String, JSONText)] = [
-            ("id", .number(Int(event.id.rawValue))), ("name", .text(event.name)), ("description", .text(event.about)),
+            ("id", .number(Int(event.id.rawValue))), ("name", .text(event.name)),
+            ("description", .text(event.about)),
             ("tags", .list(event.sets.map(JSONText.text))),
             (
                 "fields",

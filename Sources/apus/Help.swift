@@ -18,7 +18,8 @@ enum Help {
     }
 
     static func overview() -> String {
-        var text = "Apus watches a Linux host with eBPF: system calls, processes, control groups, modules.\n\n"
+        var text =
+            "Apus watches a Linux host with eBPF: system calls, processes, control groups, modules.\n\n"
         text += "Usage: apus COMMAND [OPTIONS]\n\nCommands:\n"
         for command in Main.commands { text += "  \(pad(command.name, 18))\(command.about)\n" }
         text += "  \(pad("help [COMMAND]", 18))Explain a command.\n\n"

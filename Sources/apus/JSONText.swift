@@ -24,7 +24,8 @@ indirect enum JSONText {
             case "\"": quoted += "\\\""
             case "\\": quoted += "\\\\"
             case "\n": quoted += "\\n"
-            case _ where scalar.value < 32: quoted += "\\u" + String(String(scalar.value + 0x10000, radix: 16).dropFirst())
+            case _ where scalar.value < 32:
+                quoted += "\\u" + String(String(scalar.value + 0x10000, radix: 16).dropFirst())
             default: quoted.unicodeScalars.append(scalar)
             }
         }

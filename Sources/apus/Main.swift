@@ -24,7 +24,9 @@ struct Main {
         if first == "--version" { return status(of: ["version"]) }
         guard let (command, rest) = find(words) else {
             let near = Catalog.nearest(to: first, among: commands.map(\.name))
-            Console.note("unknown command '\(first)'; \(near.isEmpty ? "`apus help` shows all" : "did you mean \(near.joined(separator: ", "))?")")
+            Console.note(
+                "unknown command '\(first)'; \(near.isEmpty ? "`apus help` shows all" : "did you mean \(near.joined(separator: ", "))?")"
+            )
             return 2
         }
         if let word = rest.prefix(while: { $0 != "--" }).first(where: { $0 == "--help" || $0 == "-h" }) {
@@ -50,7 +52,9 @@ struct Main {
     private static func find(_ words: [String]) -> (Command, ArraySlice<String>)? {
         for count in [2, 1] where words.count >= count {
             let name = words.prefix(count).joined(separator: " ")
-            if let command = commands.first(where: { $0.name == name }) { return (command, words.dropFirst(count)) }
+            if let command = commands.first(where: { $0.name == name }) {
+                return (command, words.dropFirst(count))
+            }
         }
         return nil
     }

@@ -12,16 +12,19 @@ enum TraceCommand {
                 "events to trace: names, -name to leave one out, open* for a prefix, tag=SET; repeatable"),
             Option(
                 "scope", "s", value: "KEY=VALUE",
-                "whom to trace: pid, uid (= != < > <= >=), comm, mntns, pidns, uts, cgroup, tree (= !=); a list means any of it, several scopes must all hold"),
+                "whom to trace: pid, uid (= != < > <= >=), comm, mntns, pidns, uts, cgroup, tree (= !=); a list means any of it, several scopes must all hold"
+            ),
             Option(
                 "output", "o", value: "FORMAT[:PATH]", choices: ["json", "table", "none"],
                 "json, table or none; to standard output or files; repeatable (default table)"),
             Option(
                 "hooks", value: "HOW", choices: SystemCallHooks.allCases.map(\.rawValue),
-                "how system calls are hooked: each (cheap for calls not traced, blind to 32-bit callers), all, or auto (default)"),
+                "how system calls are hooked: each (cheap for calls not traced, blind to 32-bit callers), all, or auto (default)"
+            ),
             Option(
                 "buffers", "b", value: "KEY=PAGES",
-                "kernel.events=N pages for each CPU's ring (default 2048), kernel.control-plane=N for the lifecycle ring (default 1024); powers of two"),
+                "kernel.events=N pages for each CPU's ring (default 4096, less with many CPUs), kernel.control-plane=N for the lifecycle ring (default 1024); powers of two"
+            ),
             Option(
                 "enrichment", "E", value: "WHAT", choices: ["environment"],
                 "environment: add the environment to sched_process_exec"),
@@ -45,8 +48,12 @@ enum TraceCommand {
         if let word = arguments.operands.first {
             throw UsageError("unexpected '\(word)'; a command to trace follows --, as: apus trace -- \(word)")
         }
-        if arguments.hasSeparator && arguments.command.isEmpty { throw UsageError("a command must follow --") }
-        if let first = arguments.command.first, first.isEmpty { throw UsageError("the command after -- is empty") }
+        if arguments.hasSeparator && arguments.command.isEmpty {
+            throw UsageError("a command must follow --")
+        }
+        if let first = arguments.command.first, first.isEmpty {
+            throw UsageError("the command after -- is empty")
+        }
         request.events = arguments.values["events"] ?? []
         request.scopes = arguments.values["scope"] ?? []
         request.command = arguments.command
@@ -64,7 +71,9 @@ enum TraceCommand {
             request.hooks = hooks
         }
         for text in arguments.values["enrichment"] ?? [] {
-            guard text == "environment" else { throw UsageError("unknown enrichment '\(text)'; there is environment") }
+            guard text == "environment" else {
+                throw UsageError("unknown enrichment '\(text)'; there is environment")
+            }
             request.wantsEnvironment = true
         }
         for text in arguments.values["buffers"] ?? [] { try setBuffer(text, &request) }
@@ -93,14 +102,20 @@ enum TraceCommand {
             Console.note("lost \(count) of \(event): the ring was full; make it larger with --buffers")
         }
         if result.lost.count > 10 { Console.note("and \(result.lost.count - 10) more events with losses") }
-        if result.undelivered > 0 { Console.note("undelivered \(result.undelivered): an output did not take them") }
+        if result.undelivered > 0 {
+            Console.note("undelivered \(result.undelivered): an output did not take them")
+        }
         if result.unspilled > 0 {
-            Console.note("without their long arguments: \(result.unspilled); too many long calls were in progress")
+            Console.note(
+                "without their long arguments: \(result.unspilled); too many long calls were in progress")
         }
         if result.stateLost > 0 {
-            Console.note("lost \(result.stateLost) records about processes: some paths of executables may be missing")
+            Console.note(
+                "lost \(result.stateLost) records about processes: some paths of executables may be missing")
         }
-        if result.evictedProcesses > 0 { Console.note("forgot \(result.evictedProcesses) processes: their table was full") }
+        if result.evictedProcesses > 0 {
+            Console.note("forgot \(result.evictedProcesses) processes: their table was full")
+        }
         if result.malformed > 0 { Console.note("malformed records: \(result.malformed)") }
         if result.unaccounted != 0 {
             Console.note("records unaccounted for: \(result.unaccounted); please report this")
@@ -109,14 +124,18 @@ enum TraceCommand {
 
     private static func setBuffer(_ text: String, _ request: inout TraceRequest) throws {
         let parts = text.split(separator: "=", maxSplits: 1).map(String.init)
-        guard parts.count == 2, let pages = Int(parts[1]), pages > 0, pages <= 1 << 18, pages & (pages - 1) == 0 else {
-            throw UsageError("--buffers is KEY=PAGES with a power of two of pages, as kernel.events=1024, not '\(text)'")
+        guard parts.count == 2, let pages = Int(parts[1]), pages > 0, pages <= 1 << 18,
+            pages & (pages - 1) == 0
+        else {
+            throw UsageError(
+                "--buffers is KEY=PAGES with a power of two of pages, as kernel.events=1024, not '\(text)'")
         }
         let bytes = pages * sysconf(Int32(_SC_PAGESIZE))
         switch parts[0] {
         case "kernel.events": request.ringBytes = bytes
         case "kernel.control-plane": request.lifecycleRingBytes = bytes
-        default: throw UsageError("unknown buffer '\(parts[0])'; there are kernel.events and kernel.control-plane")
+        default:
+            throw UsageError("unknown buffer '\(parts[0])'; there are kernel.events and kernel.control-plane")
         }
     }
 }

@@ -1,6 +1,7 @@
 """Wrong use, and machines that lack something: one sentence and the right status."""
 
 import os
+import subprocess
 
 from support import NOWHERE, SUMMARY, check, refused, reviewed, run, shell, trace
 
@@ -171,6 +172,45 @@ def least_privileges(apus, scenario, folder):
         refused(["setpriv", "--inh-caps", only, "--bounding-set", only, apus, "trace", "--", "true"], 1, "CAP_BPF")
 
 
+def examples_of_the_help(apus, scenario, folder):
+    """Each is at least a right command line; the traced command is put in their place."""
+    said = run([apus, "help", "trace"]).out
+    examples = [line.strip() for line in said.split("Examples:")[1].splitlines() if line.strip()]
+    check(len(examples) >= 3, said)
+    for example in examples:
+        line = example.split(" -- ")[0].replace("apus ", f"{apus} ", 1).replace("json:/tmp", f"json:{folder}")
+        result = run(shell(f"{line} -- true"))
+        check(result.status == 0, f"{example}: {result}")
+
+
+def what_the_command_gets(apus, scenario, folder):
+    """Its streams, its signals and its surroundings, as without apus."""
+    ask = shell("ls /proc/self/fd; grep -E '^Sig(Blk|Ign|Cgt)' /proc/$$/status; ulimit -a; umask; pwd; env -u _ | sort")
+    plain = run(ask, cwd=folder).out
+    traced = run([apus, "trace", "--output", f"json:{folder}/events", "--", *ask], cwd=folder).out
+    check(plain == traced, f"other lines: {sorted(set(plain.splitlines()) ^ set(traced.splitlines()))}")
+
+
+def words_that_are_no_text(apus, scenario, folder):
+    """Names of files and arguments are bytes: the command gets those that apus was given."""
+    word = b"\xff\xfe \xc3("
+    result = subprocess.run([apus, "trace", "--output", "none", "--", "printf", "%s", word], stdin=NOWHERE,
+                            capture_output=True, timeout=20, check=False)
+    check(result.stdout == word, f"the argument {word} became {result.stdout}")
+    path = os.fsencode(folder) + b"/\xff"
+    subprocess.run([apus, "trace", "--output", b"json:" + path, "--", "true"], stdin=NOWHERE, capture_output=True,
+                   timeout=20, check=False)
+    check(os.path.exists(path), f"the output is not where it was asked for: {os.listdir(os.fsencode(folder))}")
+
+
+def too_many_values(apus, scenario, folder):
+    values = ",".join(map(str, range(1, 2001)))
+    result = run([apus, "trace", "--events", "getppid", "--output", "none", "--scope", f"pid={values}", "--", "true"])
+    if result.status:
+        said = result.err.splitlines()
+        check(len(said) == 1 and "scope" in said[0], f"it does not say what there is too much of: {result}")
+
+
 def few_descriptors(apus, scenario, folder):
     limit = ["sh", "-c", "ulimit -n 16; exec \"$@\"", "sh"]
     result = run([*limit, apus, "trace", "--events", "getppid", "--output", "none", "--", scenario, "flood", "5"])
@@ -184,7 +224,7 @@ def closed_streams(apus, scenario, folder):
     for closed in ("<&-", ">&-", "<&- >&-", "2>&-", "<&- >&- 2>&-"):
         path = os.path.join(folder, "closed.json")
         result = run(shell(f"exec \"$0\" trace --events sched_process_exec --output json:{path} -- true {closed}")
-                     + [apus], stdin=NOWHERE)
+                     + [apus])
         with open(path, encoding="utf-8") as file:
             lines = file.readlines()
         check(result.status == 0, f"{closed}: {result}")
@@ -194,5 +234,6 @@ def closed_streams(apus, scenario, folder):
 TESTS = [
     without_root, wrong_events, wrong_scopes, wrong_options_and_commands, wrong_programs,
     programs_that_the_kernel_refuses, statuses, events_that_the_kernel_lacks, without_tracefs,
-    without_type_information, locked_down, least_privileges, few_descriptors, closed_streams,
+    without_type_information, locked_down, least_privileges, examples_of_the_help,
+    what_the_command_gets, words_that_are_no_text, too_many_values, few_descriptors, closed_streams,
 ]

@@ -123,6 +123,29 @@ static void dead_leader(void)
 	raw(SYS_exit, 0, 0, 0, 0);
 }
 
+static void *sleep_for_ever(void *unused)
+{
+	(void)unused;
+	for (;;)
+		pause();
+}
+
+/* PROCESSES THREADS: processes with so many threads that all die at the same moment. */
+static void mass_exit(void)
+{
+	for (long i = 0; i < number(0); i++) {
+		if (fork() == 0) {
+			for (long j = 1; j < number(1); j++) {
+				pthread_t id;
+				if (pthread_create(&id, NULL, sleep_for_ever, NULL))
+					exit(1);
+			}
+			_exit(0);
+		}
+		wait(NULL);
+	}
+}
+
 static char *page;
 static volatile int stop;
 
@@ -215,6 +238,25 @@ static void high_bits(void)
 	for (long i = 0; i < number(0); i++) {
 		raw(SYS_getppid | 1L << 32, 0, 0, 0, 0);
 		raw(SYS_openat | 0x7fffffffL << 32, AT_FDCWD, (long)"/high/bits", O_RDONLY, 0);
+	}
+}
+
+static void *call_high(void *path)
+{
+	raw(SYS_openat | 1L << 32, AT_FDCWD, (long)path, O_RDONLY, 0);
+	return NULL;
+}
+
+/* COUNT: the same with a long path, each from a thread of its own that ends. */
+static void high_bits_threads(void)
+{
+	static char path[2001];
+
+	memset(path, 'h', 2000);
+	for (long i = 0; i < number(0); i++) {
+		pthread_t id;
+		pthread_create(&id, NULL, call_high, path);
+		pthread_join(id, NULL);
 	}
 }
 
@@ -424,8 +466,9 @@ static const struct {
 	void (*run)(void);
 } tricks[] = {
 	{"escapes", escapes}, {"comm", comm}, {"many-arguments", many_arguments}, {"dying-threads", dying_threads},
-	{"dead-leader", dead_leader}, {"unmapper", unmapper}, {"bad-addresses", bad_addresses},
-	{"thread-exec", thread_exec}, {"long-path", long_path}, {"high-bits", high_bits}, {"vfork", vfork_exec},
+	{"dead-leader", dead_leader}, {"mass-exit", mass_exit}, {"unmapper", unmapper}, {"bad-addresses", bad_addresses},
+	{"thread-exec", thread_exec}, {"long-path", long_path}, {"high-bits", high_bits},
+	{"high-bits-threads", high_bits_threads}, {"vfork", vfork_exec},
 	{"fork-bomb", fork_bomb}, {"tamper", tamper}, {"filtered", filtered}, {"int80", int80},
 	{"bad-numbers", bad_numbers}, {"long-waits", long_waits}, {"memfd", memfd}, {"deleted", deleted},
 	{"deep", deep}, {"nothing", nothing},

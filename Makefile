@@ -1,0 +1,59 @@
+# Apus. Two commands do everything, on a fresh Debian or Ubuntu with Swift 6.2 or later:
+#
+#     sudo make run      build, and trace this host until Ctrl-C
+#     sudo make test     every test
+#
+# make run ARGS="trace --events openat -- ls" passes arguments.
+
+ARGS ?= trace
+SWIFT_PATH = PATH="$$(Scripts/swift-path):$$PATH"
+BINARY = .build/release/apus
+STATIC = .build/apus-static
+# A static binary has its own build folder, as its flags would rebuild everything.
+STATIC_BUILD = .build-static
+
+.PHONY: build run test test-pure test-live test-vm static lint format bench clean
+
+build:
+	@Scripts/setup build
+	@$(SWIFT_PATH) swift build -c release
+
+run: build
+	@exec $(BINARY) $(ARGS)
+
+test: test-pure test-live test-vm
+
+test-pure:
+	@Scripts/setup build test
+	@$(SWIFT_PATH) swift test
+
+test-live: build
+	@Scripts/setup test
+	Tests/Live/run
+
+test-vm: static
+	@Scripts/setup test
+	APUS_BINARY=$(STATIC) Tests/VM/run
+
+# The linker warns that glibc's name services and plugins need its shared objects at run time;
+# Apus uses neither.
+static:
+	@Scripts/setup build
+	@$(SWIFT_PATH) swift build -c release -Xswiftc -static-executable --scratch-path $(STATIC_BUILD) --product apus
+	@cp $(STATIC_BUILD)/release/apus $(STATIC)
+	@strip $(STATIC)
+	@size=$$(stat -c %s $(STATIC)); echo "$(STATIC): $$size bytes"; test $$size -le 15728640
+
+lint:
+	@Scripts/setup build
+	@Scripts/lint
+
+format:
+	@$(SWIFT_PATH) swift format --in-place --recursive --parallel Sources Plugins Tests Package.swift
+
+bench: build
+	@Scripts/setup bench
+	@$(SWIFT_PATH) Benchmarks/run
+
+clean:
+	rm -rf .build $(STATIC_BUILD)

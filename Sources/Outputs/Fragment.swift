@@ -1,0 +1,92 @@
+internal import Catalog
+internal import Events
+
+/// A piece of output that is written once and copied often. Its owner frees it; copies are only looked at.
+@safe struct Fragment {
+    fileprivate let start: UnsafeMutablePointer<UInt8>?
+    let count: Int
+
+    init(_ bytes: [UInt8]) {
+        count = bytes.count
+        guard count > 0 else {
+            unsafe start = nil
+            return
+        }
+        let memory = UnsafeMutablePointer<UInt8>.allocate(capacity: count)
+        for (index, byte) in bytes.enumerated() { unsafe memory[index] = byte }
+        unsafe start = memory
+    }
+
+    func free() { unsafe start?.deallocate() }
+}
+
+extension ByteBuffer {
+    @inline(__always)
+    mutating func append(_ fragment: Fragment) {
+        if let start = unsafe fragment.start { unsafe append(start, fragment.count) }
+    }
+}
+
+/// What the output says of every event of one kind: its head, and the frame of each field.
+@safe struct Template {
+    @safe struct Field {
+        let type: FieldType
+        /// `,{"name":"dirfd"`, without the comma for the first.
+        let text: Fragment
+    }
+
+    /// The policies that the head names; all of them before it is made, which no event has.
+    let policies: UInt64
+    let head: Fragment
+    /// Nothing before it is made, as copies of one that is still to be made share their memory.
+    let fields: UnsafeMutablePointer<Field>?
+    let fieldCount: Int
+    /// Upper bound of the event's output without its text and its thread.
+    let room: Int
+
+    /// One that is still to be made.
+    init() {
+        policies = .max
+        head = Fragment([])
+        unsafe fields = nil
+        fieldCount = 0
+        room = 0
+    }
+
+    init(policies: UInt64, head: [UInt8], event: EventDefinition) {
+        self.policies = policies
+        self.head = Fragment(head)
+        fieldCount = event.fields.count
+        let fields = UnsafeMutablePointer<Field>.allocate(capacity: max(1, event.fields.count))
+        var room = head.count
+        for (index, field) in event.fields.enumerated() {
+            let text = Array("\(index == 0 ? "" : ","){\"name\":\"\(field.name)\"".utf8)
+            unsafe (fields + index).initialize(to: Field(type: field.type, text: Fragment(text)))
+            // An IPv6 socket address is the longest value beside text, which the record's size bounds.
+            room += text.count + 192
+        }
+        self.room = room
+        unsafe self.fields = fields
+    }
+
+    func free() {
+        head.free()
+        guard let fields = unsafe fields else { return }
+        for index in 0..<fieldCount { unsafe fields[index].text.free() }
+        unsafe fields.deallocate()
+    }
+}
+
+/// What the output says of a thread, while all of it is the same.
+struct CachedThread {
+    var identity = ThreadIdentity.none
+    /// From the executable to the thread's number.
+    var head = Fragment([])
+    /// From the end of the thread to the start of the fields.
+    var tail = Fragment([])
+
+    func free() {
+        head.free()
+        tail.free()
+    }
+}

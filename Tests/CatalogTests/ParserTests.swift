@@ -1,0 +1,201 @@
+import Catalog
+import Testing
+
+@Suite struct ParserTests {
+    struct Bad: CustomTestStringConvertible, Sendable {
+        let text: String
+        /// Counted from 1 in `text`.
+        var line = 1
+        let message: String
+        var testDescription: String { text.replacing("\n", with: " / ") }
+    }
+
+    private static let types =
+        "int32, uint32, int64, uint64, uint16, bool, pointer, string, string[], sockaddr, "
+        + "int32[2], timespec, time"
+
+    private static func arguments(_ text: String, _ message: String) -> Bad {
+        Bad(text: "call | 1 | 2 | 3 | syscalls | \(text) | About.", message: message)
+    }
+
+    static let rows = [
+        Bad(
+            text: "call | 1 | 2 | 3 | syscalls | -",
+            message: "a system call is 7 columns separated by '|', this line has 6"),
+        Bad(
+            text: "call | 1 | 2 | 3 | syscalls | - | One | two.",
+            message: "a system call is 7 columns separated by '|', this line has 8"),
+        Bad(
+            text: "hook tp_btf:sys_enter",
+            message: "a system call is 7 columns separated by '|', this line has 1"),
+        Bad(text: "call | 1 | 2 | x | syscalls | - | About.", message: "'x' is no event id"),
+        Bad(text: "call | 1 | 2 | -1 | syscalls | - | About.", message: "'-1' is no event id"),
+        Bad(text: "call | 1 | 2 | | syscalls | - | About.", message: "'' is no event id"),
+        Bad(
+            text: "call | 512 | 2 | 3 | syscalls | - | About.",
+            message: "'512' is no system call number below 512; write - where there is none"),
+        Bad(
+            text: "call | 1 | -2 | 3 | syscalls | - | About.",
+            message: "'-2' is no system call number below 512; write - where there is none"),
+        Bad(
+            text: "call | one | 2 | 3 | syscalls | - | About.",
+            message: "'one' is no system call number below 512; write - where there is none"),
+        Bad(
+            text: "call (sometimes) | 1 | 2 | 3 | syscalls | - | About.",
+            message:
+                "'sometimes' is no trait; there are no-return, returns-twice, replaces-memory"),
+        arguments(
+            "a: int32, b: int32, c: int32, d: int32, e: int32, f: int32, g: int32",
+            "a system call has at most 6 arguments"),
+        arguments("fd int32", "'fd int32' lacks ': type'"),
+        arguments("fd: int32,", "'' lacks ': type'"),
+        arguments("fd: int33", "'int33' is no type; there are \(types)"),
+        arguments("fd:", "'' is no type; there are \(types)"),
+        arguments(
+            "buf: pointer",
+            "'buf: pointer' must say what is behind the pointer: in, out, inout or opaque"),
+        arguments(
+            "buf: pointer{opt}",
+            "'buf: pointer{opt}' must say what is behind the pointer: in, out, inout or opaque"),
+        arguments("buf: pointer{in", "'buf: pointer{in' lacks a closing '}'"),
+        arguments(
+            "buf: pointer{into}",
+            "'into' is no option; there are in, out, out-failed, inout, opaque, opt, len="),
+        arguments(
+            "buf: pointer{in,len=count}",
+            "len= names 'count', which is no argument of this call"),
+        arguments(
+            "buf: pointer{in,len=*size}, count: int32",
+            "len= names 'size', which is no argument of this call"),
+    ]
+
+    private static func entry(_ line: String, _ message: String) -> Bad {
+        Bad(
+            text: "event thing 9 proc\nhook a:b\nabout A thing.\n\(line)", line: 4,
+            message: message)
+    }
+
+    static let entries = [
+        Bad(text: "event thing", message: "an event starts with 'event NAME ID [SETS]'"),
+        Bad(text: "event thing one", message: "an event starts with 'event NAME ID [SETS]'"),
+        Bad(text: "event thing -1", message: "an event starts with 'event NAME ID [SETS]'"),
+        entry("filed a: int32 K | meaning", "expected hook, about or field"),
+        entry("call | 1 | 2 | 3 | syscalls | - | About.", "expected hook, about or field"),
+        entry("field a: int32 K", "a field is 'field NAME: TYPE TAGS | meaning'"),
+        entry("field a int32 K | meaning", "a field is 'field NAME: TYPE TAGS | meaning'"),
+        entry("field a: | meaning", "this field has no type"),
+        entry("field a: int33 K | meaning", "'int33' is no type; there are \(types)"),
+        entry(
+            "field a: int32 Q | meaning",
+            "'Q' is no provenance tag; there are K, U, TOCTOU and OPT"),
+        entry("field a: int32 | meaning", "say where the field is read: K or U"),
+        entry("field a: int32 OPT | meaning", "say where the field is read: K or U"),
+    ]
+
+    @Test(arguments: rows + entries) func faultsHaveAPlaceAndASentence(_ bad: Bad) throws {
+        let good = "# A comment.\n\nfine | 9 | - | 8 | syscalls | - | Fine.\n"
+        let error = try #require(throws: CatalogError.self) {
+            try CatalogParser.parse([("good.events", good[...]), ("bad.events", "\n\n" + bad.text)])
+        }
+        #expect(error.message == bad.message)
+        #expect(error.file == "bad.events")
+        #expect(error.line == bad.line + 2)
+        #expect(error.description == "bad.events:\(bad.line + 2): error: \(bad.message)")
+    }
+
+    @Test(arguments: [
+        (lines: ["hook a:b", "field a: int32 K | x"], extraFields: 0),
+        (lines: ["about A thing."], extraFields: 0),
+        (lines: ["hook a:b", "about A thing."], extraFields: 33),
+    ])
+    func incompleteEntriesAreReportedWhereTheyStand(_ some: [String], _ extraFields: Int) throws {
+        let fields = (0..<extraFields).map { "field f\($0): int32 K | x" }
+        let text = (["event thing 9"] + some + fields).map { $0 + "\n" }.joined()
+        let lines = 1...1 + some.count + extraFields
+        let next = "\n# The next one.\n\nevent other 10\nhook a:b\nabout Another.\n"
+        let error = try #require(throws: CatalogError.self) {
+            try CatalogParser.parse([("bad.events", "\(text)\(next)"), ("more.events", "")])
+        }
+        #expect(error.file == "bad.events")
+        #expect(lines.contains(error.line), "line \(error.line) is none of the entry's")
+        #expect(
+            error.message == "event thing needs a hook, an about line, and at most 32 fields")
+    }
+
+    @Test(arguments: [
+        ("one | 2 | 2 | 3 | syscalls | - | Again.", "two events are named 'one'"),
+        ("two | 2 | 2 | 1 | syscalls | - | Another.", "two events have the id 1"),
+    ])
+    func duplicatesAreReportedWhereTheyStand(_ row: String, _ message: String) throws {
+        let text = "one | 1 | 1 | 1 | syscalls | - | First.\n\(row)\n"
+        let more = "\nthree | 3 | 3 | 5 | syscalls | - | Third.\n"
+        let error = try #require(throws: CatalogError.self) {
+            try CatalogParser.parse([("a.events", text[...]), ("b.events", more[...])])
+        }
+        #expect(error.message == message)
+        #expect(error.file == "a.events")
+        #expect(error.line == 2)
+    }
+
+    @Test func rowsMeanWhatTheySay() throws {
+        let text = """
+            # A comment | with | bars.
+              second (no-return) | - | 7 | 20 | - | - | Second.
+            \tfirst|4|5|10|syscalls, fs|\
+            a:int32{opt},b:string,c:string{out,len=ret},d:pointer{inout,len=*a,opt},\
+            e:timespec{out-failed,opt},f:pointer{opaque}|First.
+            """
+        let events = try CatalogParser.parse([("a.events", text[...])])
+        try #require(events.map(\.name) == ["first", "second"])
+        let (first, second) = (events[0], events[1])
+        #expect(events.map(\.index) == [0, 1])
+        #expect(second.source == .systemCall(number: nil, compatNumber: 7, trait: .noReturn))
+        #expect(second.sets == [])
+        #expect(second.fields.map(\.name) == ["returnValue"])
+        #expect(first.source == .systemCall(number: 4, compatNumber: 5, trait: nil))
+        #expect(first.sets == ["syscalls", "fs"])
+        #expect(first.about == "First.")
+        #expect(first.fields.map(\.name) == ["a", "b", "c", "d", "e", "f", "returnValue"])
+        #expect(
+            first.fields.map(\.type)
+                == [.int32, .string, .string, .pointer, .timespec, .pointer, .int64])
+        #expect(
+            first.fields.map(\.direction)
+                == [nil, .in, .out, .inout, .outOnFailure, .opaque, nil])
+        #expect(
+            first.fields.map(\.length) == [nil, nil, .returnValue, .pointedBy(0), nil, nil, nil])
+        #expect(
+            first.fields.map(\.provenance) == [
+                [.kernel, .optional], [.user, .raceable], .user, [.kernel, .optional],
+                [.user, .optional], .kernel, .kernel,
+            ])
+        #expect(
+            first.fields.map(\.targetProvenance)
+                == [nil, nil, nil, [.user, .raceable, .optional], nil, nil, nil])
+    }
+
+    @Test func entriesMeanWhatTheySay() throws {
+        let text = """
+            event thing 900 proc, default
+            hook fentry:best
+            hook tp_btf:second
+            about A thing happened.
+            # A comment.
+            field a: string U TOCTOU OPT | the first
+            field b: time K | the | second
+            """
+        let row = "call | 1 | 1 | 1 | syscalls | - | A call."
+        let events = try CatalogParser.parse([("rows", row[...]), ("entries", text[...])])
+        try #require(events.map(\.name) == ["thing", "call"])
+        let thing = events[0]
+        #expect(thing.id.rawValue == 900)
+        #expect(thing.sets == ["proc", "default"])
+        #expect(thing.source == .hook(["fentry:best", "tp_btf:second"]))
+        #expect(thing.about == "A thing happened.")
+        #expect(thing.fields.map(\.type) == [.string, .time])
+        #expect(thing.fields.map(\.provenance) == [[.user, .raceable, .optional], .kernel])
+        #expect(thing.fields.map(\.isOptional) == [true, false])
+        #expect(thing.fields.map(\.about) == ["the first", "the | second"])
+        #expect(thing.fields[0].provenance.tags == ["U", "TOCTOU", "OPT"])
+    }
+}

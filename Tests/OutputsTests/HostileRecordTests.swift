@@ -1,0 +1,115 @@
+import CContract
+import Catalog
+import Events
+import Foundation
+import Testing
+
+@testable import Outputs
+
+/// Records that no kernel program writes. Each test runs in a process of its own, since what it
+/// looks for would end that process.
+@Suite struct HostileRecordTests {
+    @Test func jsonOfAnyBytes() async {
+        await #expect(processExitsWith: .success) {
+            var random = SplitMix64(seed: 11)
+            var encoder = EventEncoder(
+                clock: Clock(bootOffset: newYear), policyNames: ["default"],
+                executable: { _, _ in Array("/bin/\u{1b}\"".utf8) })
+            for _ in 0..<6000 {
+                let index = random.below(Catalog.builtIn.events.count)
+                let record = HostileRecordTests.record(&random)
+                let line = jsonLine(record, &encoder, index: index)
+                #expect(line.last == 0x0a)
+                #expect(!line.dropLast().contains { $0 < 0x20 || $0 == 0x7f }, "\(record)")
+                #expect(throws: Never.self, "\(record)") {
+                    _ = try JSONSerialization.jsonObject(with: Data(line))
+                }
+            }
+        }
+    }
+
+    @Test func tableOfAnyBytes() async {
+        await #expect(processExitsWith: .success) {
+            var random = SplitMix64(seed: 12)
+            var plain = TableEncoder(clock: Clock(bootOffset: newYear), columns: 0)
+            var terminal = TableEncoder(clock: Clock(bootOffset: newYear), columns: 120)
+            for _ in 0..<6000 {
+                let index = random.below(Catalog.builtIn.events.count)
+                let record = HostileRecordTests.record(&random)
+                let line = tableLine(record, &plain, index: index)
+                #expect(line.last == 0x0a)
+                #expect(!line.dropLast().contains { $0 < 0x20 || $0 == 0x7f }, "\(record)")
+                #expect(text(line).utf8.elementsEqual(line), "what is no UTF-8 was written")
+                let cut = tableLine(record, &terminal, index: index)
+                #expect(cut.last == 0x0a && !cut.dropLast().contains(0x0a))
+            }
+        }
+    }
+
+    @Test func jsonOfAnyTime() async {
+        await #expect(processExitsWith: .success) {
+            for offset in [0, newYear, .max] as [UInt64] {
+                var encoder = EventEncoder(
+                    clock: Clock(bootOffset: offset), policyNames: [], executable: { _, _ in [] })
+                for time in HostileRecordTests.times {
+                    var record = sampleRecord(.close, systemCall: 3)
+                    record.header.time = time
+                    record.header.thread_start = time
+                    let line = text(jsonLine(record.build(), &encoder))
+                    let stamp = #/"timestamp":"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[.\d]*Z"/#
+                    #expect(line.contains(stamp), "\(line)")
+                }
+            }
+        }
+    }
+
+    @Test func tableOfAnyTime() async {
+        await #expect(processExitsWith: .success) {
+            for offset in [0, newYear, .max] as [UInt64] {
+                var encoder = TableEncoder(clock: Clock(bootOffset: offset), columns: 0)
+                for time in HostileRecordTests.times {
+                    var record = sampleRecord(.close, systemCall: 3)
+                    record.header.time = time
+                    let line = text(tableLine(record.build(), &encoder))
+                    #expect(line.contains(#/^\d\d:\d\d:\d\d\.\d{6}  0 /#))
+                }
+            }
+        }
+    }
+
+    static let times: [UInt64] = [
+        0, 1, 999_999_999, 1 << 53, .max >> 1, 1 << 63, .max - newYear, .max - 1, .max,
+    ]
+
+    /// Noise, valid records with bits turned, and valid ones with more text than any call has.
+    static func record(_ random: inout SplitMix64) -> [UInt8] {
+        var record = RecordBuilder(values: (0..<random.below(24)).map { _ in random.number() })
+        record.setName(random.bytes(16))
+        for _ in 0..<random.below(8) {
+            let limit = random.below(40) == 0 ? 4000 : 80
+            var bytes = random.below(2) == 0 ? random.bytes(random.below(limit)) : random.text()
+            if random.below(50) == 0 { bytes = [UInt8](repeating: 1, count: 4096) }
+            if random.below(3) == 0, bytes.count > 1 {
+                (bytes[0], bytes[1]) = ([1, 2, 10, 16][random.below(4)], 0)
+            }
+            record.blobs.append(
+                .init(
+                    field: UInt8(random.below(20)), bytes: bytes, flags: UInt8(random.below(4)),
+                    count: UInt16(random.below(2) == 0 ? 1 : random.below(65536))))
+        }
+        var bytes = record.build()
+        if random.below(2) == 0 {
+            // Noise in the header, apart from how long the record says it is.
+            let noise = random.bytes(120)
+            for place in 0..<120 where !(12..<16).contains(place) && place != 99 {
+                bytes[place] = noise[place]
+            }
+        }
+        var damaged = bytes
+        for _ in 0..<random.below(12) {
+            damaged[random.below(damaged.count)] ^= 1 << UInt8(random.below(8))
+        }
+        // Where the damage made it no record at all, there would be nothing to encode.
+        return unsafe EventView(damaged.span.bytes) == nil ? bytes : damaged
+    }
+}
