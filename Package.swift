@@ -16,7 +16,7 @@ let package = Package(
     targets: [
         // The contract with the kernel programs, and C that Swift cannot express.
         .target(name: "CContract"),
-        .target(name: "CSystem"),
+        .target(name: "CSystem", linkerSettings: [.linkedLibrary("bpf")]),
         .systemLibrary(
             name: "CLibbpf", pkgConfig: "libbpf",
             providers: [.apt(["libbpf-dev", "libelf-dev", "zlib1g-dev"])]),

@@ -21,6 +21,9 @@ public struct CatalogParser {
     private var line = 0
     private var rows: [EventDefinition] = []
     private var entries: [EventDefinition] = []
+    /// Where each event stands, by its name; faults found at the end are reported there.
+    private var places: [String: (file: String, line: Int)] = [:]
+    private var placesOfIDs: [EventID: String] = [:]
     private var open: OpenEntry?
 
     private struct OpenEntry {
@@ -30,6 +33,7 @@ public struct CatalogParser {
         var hooks: [String] = []
         var about = ""
         var fields: [FieldDefinition] = []
+        var line: Int
     }
 
     public init() {}
@@ -40,7 +44,7 @@ public struct CatalogParser {
     {
         var parser = CatalogParser()
         for file in files { try parser.parse(file.name, file.text) }
-        return try parser.finish()
+        return parser.finish()
     }
 
     private mutating func parse(_ name: String, _ text: Substring) throws(CatalogError) {
@@ -62,20 +66,21 @@ public struct CatalogParser {
         try closeEntry()
     }
 
-    private mutating func finish() throws(CatalogError) -> [EventDefinition] {
+    private func finish() -> [EventDefinition] {
         var all = entries + rows.sorted { $0.id < $1.id }
-        var names: Set<String> = []
-        var ids: Set<EventID> = []
-        for index in all.indices {
-            all[index].index = index
-            guard names.insert(all[index].name).inserted else {
-                throw fault("two events are named '\(all[index].name)'")
-            }
-            guard ids.insert(all[index].id).inserted else {
-                throw fault("two events have the id \(all[index].id.rawValue)")
-            }
-        }
+        for index in all.indices { all[index].index = index }
         return all
+    }
+
+    /// Notes that an event stands on a line, and refuses a second with its name or id.
+    private mutating func claim(_ name: String, _ id: EventID, line: Int) throws(CatalogError) {
+        self.line = line
+        if let other = places[name] {
+            throw fault("an event named '\(name)' stands already at \(other.file):\(other.line)")
+        }
+        if let other = placesOfIDs[id] { throw fault("\(other) has the id \(id.rawValue) already") }
+        places[name] = (file, line)
+        placesOfIDs[id] = name
     }
 
     // MARK: System calls
@@ -96,6 +101,7 @@ public struct CatalogParser {
             FieldDefinition(
                 name: "returnValue", type: .int64, direction: nil, length: nil, isOptional: false,
                 provenance: .kernel, about: "what the call returned; a negative errno when it failed"))
+        try claim(name, EventID(rawValue: id), line: line)
         rows.append(
             EventDefinition(
                 id: EventID(rawValue: id), index: 0, name: name,
@@ -181,7 +187,8 @@ public struct CatalogParser {
             throw fault("an event starts with 'event NAME ID [SETS]'")
         }
         open = OpenEntry(
-            name: String(words[0]), id: EventID(rawValue: id), sets: words.count > 2 ? list(words[2]) : [])
+            name: String(words[0]), id: EventID(rawValue: id), sets: words.count > 2 ? list(words[2]) : [],
+            line: line)
     }
 
     private mutating func entryLine(_ text: Substring) throws(CatalogError) {
@@ -226,6 +233,9 @@ public struct CatalogParser {
     private mutating func closeEntry() throws(CatalogError) {
         guard let entry = open else { return }
         open = nil
+        let end = line
+        try claim(entry.name, entry.id, line: entry.line)
+        defer { line = end }
         guard !entry.hooks.isEmpty, !entry.about.isEmpty, entry.fields.count <= 32 else {
             throw fault("event \(entry.name) needs a hook, an about line, and at most 32 fields")
         }

@@ -49,7 +49,9 @@ public struct JSONEncoder: ~Copyable {
 
     /// Forgets what was written of a process, after it executed another program.
     public mutating func forget(process: UInt32) {
-        threads[Int(process) & (Self.threadSlots - 1)].identity = .none
+        let slot = Int(process) & (Self.threadSlots - 1)
+        threads[slot].free()
+        threads[slot] = CachedThread()
     }
 
     /// Decodes and writes the same record again and again, for the benchmark.
@@ -68,7 +70,9 @@ public struct JSONEncoder: ~Copyable {
         if templates[index].policies != event.policies { makeTemplate(index, event.policies) }
         let slot = Int(event.hostThread) & (Self.threadSlots - 1)
         let identity = event.identity
-        if threads[slot].identity != identity { makeThread(slot, event, identity) }
+        if threads[slot].head.count == 0 || threads[slot].identity != identity {
+            makeThread(slot, event, identity)
+        }
         let template = templates[index]
         let thread = threads[slot]
         buffer.reserve(256 + template.room + thread.head.count + thread.tail.count + 6 * event.byteCount)

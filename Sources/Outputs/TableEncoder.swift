@@ -2,12 +2,14 @@ public import Catalog
 internal import Events
 internal import Glibc
 
-/// Writes events as lines of a table for people. On a terminal lines are cut to its width and names
-/// of events are coloured by family; elsewhere nothing is cut.
+/// Writes events as lines of a table for people. On a terminal lines are cut to its width, a narrow one
+/// shows fewer columns, and names of events are coloured by family; elsewhere nothing is cut.
 public struct TableEncoder: ~Copyable {
     private let catalog: Catalog
     private let clock: Clock
     private let columns: Int
+    /// Too few columns for all of them.
+    private let isNarrow: Bool
     private let hasColour: Bool
     private var time = CachedSecond()
     private let zoneOffset: Int
@@ -17,8 +19,10 @@ public struct TableEncoder: ~Copyable {
         self.catalog = catalog
         self.clock = clock
         self.columns = columns
+        isNarrow = (1..<110).contains(columns)
         let plain = unsafe getenv("NO_COLOR") != nil
-        hasColour = columns > 0 && !plain
+        // Below 60 columns whole lines are cut, and a cut must not leave a colour on.
+        hasColour = columns >= 60 && !plain
         var now = Glibc.time(nil)
         var local = unsafe tm()
         unsafe localtime_r(&now, &local)
@@ -28,8 +32,12 @@ public struct TableEncoder: ~Copyable {
     mutating func encodeHeader(into buffer: inout ByteBuffer) {
         buffer.reserve(256)
         if hasColour { buffer.append("\u{1b}[1m") }
-        buffer.append(
-            "TIME             UID    COMM             PID     TID     EVENT                     ARGS")
+        if isNarrow {
+            buffer.append("TIME     COMM         PID     EVENT                ARGS")
+        } else {
+            buffer.append(
+                "TIME             UID    COMM             PID     TID     EVENT                     ARGS")
+        }
         if hasColour { buffer.append("\u{1b}[0m") }
         buffer.append("\n")
     }
@@ -37,27 +45,28 @@ public struct TableEncoder: ~Copyable {
     mutating func encode(_ event: EventView, index: Int, into buffer: inout ByteBuffer) {
         let definition = catalog.events[index]
         buffer.reserve(512 + event.byteCount * 8)
-        let start = buffer.count
-        let stamp = UInt64(
-            Int64(bitPattern: event.time &+ clock.bootOffset) + Int64(zoneOffset) * 1_000_000_000)
-        for byte in time.timeOfDay(stamp) { buffer.append(byte) }
-        buffer.append(".")
-        let micros = Int(stamp / 1000 % 1_000_000)
-        buffer.append(twoDigits: micros / 10_000)
-        buffer.append(twoDigits: micros / 100)
-        buffer.append(twoDigits: micros)
-        buffer.pad(to: start + 17)
-        buffer.append(decimal: UInt64(event.user))
-        buffer.pad(to: start + 24)
-        let name = buffer.count
-        buffer.append(visible: event.name)
-        buffer.pad(to: start + 41 + (buffer.count - name) - buffer.width(from: name))
-        // Columns are counted from here on by what is seen, not by bytes.
-        var column = 41
-        column = pad(&buffer, from: column, by: 8) { $0.append(decimal: UInt64(event.hostProcess)) }
-        column = pad(&buffer, from: column, by: 8) { $0.append(decimal: UInt64(event.hostThread)) }
+        // A hostile record may hold any time.
+        let zone = UInt64(bitPattern: Int64(zoneOffset) &* 1_000_000_000)
+        let stamp = event.time &+ clock.bootOffset &+ zone
+        let line = buffer.count
+        let isNarrow = isNarrow
+        var column = Self.cell(isNarrow ? 9 : 17, &buffer) {
+            for byte in time.timeOfDay(stamp) { $0.append(byte) }
+            if isNarrow { return }
+            $0.append(".")
+            let micros = Int(stamp / 1000 % 1_000_000)
+            $0.append(twoDigits: micros / 10_000)
+            $0.append(twoDigits: micros / 100)
+            $0.append(twoDigits: micros)
+        }
+        if !isNarrow { column += Self.cell(7, &buffer) { $0.append(decimal: UInt64(event.user)) } }
+        column += Self.cell(isNarrow ? 13 : 17, isCut: columns > 0, &buffer) {
+            $0.append(visible: event.name)
+        }
+        column += Self.cell(8, &buffer) { $0.append(decimal: UInt64(event.hostProcess)) }
+        if !isNarrow { column += Self.cell(8, &buffer) { $0.append(decimal: UInt64(event.hostThread)) } }
         if hasColour { buffer.append(colour(of: definition)) }
-        column = pad(&buffer, from: column, by: 26) { $0.append(definition.name) }
+        column += Self.cell(isNarrow ? 21 : 26, isCut: isNarrow, &buffer) { $0.append(definition.name) }
         if hasColour { buffer.append("\u{1b}[0m") }
         let arguments = buffer.count
         for (field, of) in definition.fields.enumerated() {
@@ -66,18 +75,26 @@ public struct TableEncoder: ~Copyable {
             buffer.append(": ")
             append(event, field, of, &buffer)
         }
-        if columns > 0 { buffer.cut(from: arguments, toWidth: max(8, columns - column)) }
+        if columns >= 60 {
+            buffer.cut(from: arguments, toWidth: max(1, columns - column))
+        } else if columns > 0 {
+            buffer.cut(from: line, toWidth: columns)
+        }
         buffer.append("\n")
     }
 
-    private func pad(
-        _ buffer: inout ByteBuffer, from column: Int, by width: Int, _ body: (inout ByteBuffer) -> Void
+    /// Writes one cell, at least a space wider than its text, which may be cut to fit. Returns the
+    /// columns it takes.
+    private static func cell(
+        _ width: Int, isCut: Bool = false, _ buffer: inout ByteBuffer, _ body: (inout ByteBuffer) -> Void
     ) -> Int {
         let start = buffer.count
         body(&buffer)
-        let used = buffer.count - start
-        buffer.pad(to: start + max(width, used + 1))
-        return column + max(width, used + 1)
+        if isCut { buffer.cut(from: start, toWidth: width - 1) }
+        let used = buffer.width(from: start)
+        let spaces = max(1, width - used)
+        buffer.pad(to: buffer.count + spaces)
+        return used + spaces
     }
 
     private func colour(of event: EventDefinition) -> StaticString {
@@ -171,10 +188,10 @@ extension ByteBuffer {
         while count < length { append(UInt8(ascii: " ")) }
     }
 
-    /// Columns that what was written since `start` takes, one a scalar.
+    /// Columns that what was written since `start` takes.
     func width(from start: Int) -> Int {
         unsafe withBytes { bytes in
-            unsafe bytes[start...].count { $0 & 0xc0 != 0x80 }
+            unsafe bytes[start...].reduce(0) { $0 + Self.columns(of: $1) }
         }
     }
 
@@ -185,14 +202,21 @@ extension ByteBuffer {
         var seen = 0
         unsafe withBytes { bytes in
             while at < bytes.count {
-                if unsafe bytes[at] & 0xc0 != 0x80 {
-                    if seen == limit - 1 { break }
-                    seen += 1
-                }
+                seen += unsafe Self.columns(of: bytes[at])
+                if seen > limit - 1 { break }
                 at += 1
             }
+            // Not in the middle of a scalar.
+            while unsafe at > start && at < bytes.count && bytes[at] & 0xc0 == 0x80 { at -= 1 }
         }
         truncate(to: at)
         append("…")
+    }
+
+    /// Columns that a scalar takes, told by its first byte alone, and 0 for the others: two from U+3000
+    /// on (CJK, Hangul, emoji), which is right for nearly all, and never too few.
+    private static func columns(of byte: UInt8) -> Int {
+        if byte & 0xc0 == 0x80 { return 0 }
+        return byte >= 0xe3 ? 2 : 1
     }
 }

@@ -21,13 +21,13 @@ public struct Scope: Sendable {
     ) throws(PolicyError) {
         guard let (name, operation, list) = Self.split(item) else {
             if let key = ScopeKey(rawValue: item) {
-                throw PolicyError("scope '\(item)' lacks an operator; write \(key.rawValue)=VALUE")
+                throw PolicyError("scope '\(printable(item))' lacks an operator; write \(key.rawValue)=VALUE")
             }
             throw Self.unknownKey(item)
         }
         guard let key = ScopeKey(rawValue: name) else { throw Self.unknownKey(name) }
         let texts = list.split(separator: ",", omittingEmptySubsequences: false).map(String.init)
-        guard !texts.contains("") else { throw PolicyError("scope '\(item)' has an empty value") }
+        guard !texts.contains("") else { throw PolicyError("scope '\(printable(item))' has an empty value") }
         var restriction = restrictions[key] ?? Restriction()
         switch operation {
         case .equal, .notEqual:
@@ -41,10 +41,12 @@ public struct Scope: Sendable {
             }
         case .less, .lessOrEqual, .greater, .greaterOrEqual:
             guard key.takesRange else {
-                throw PolicyError("scope '\(item)': \(name) takes = and != only, not \(operation.rawValue)")
+                throw PolicyError(
+                    "scope '\(printable(item))': \(printable(name)) takes = and != only, not \(operation.rawValue)"
+                )
             }
             guard texts.count == 1 else {
-                throw PolicyError("scope '\(item)': \(operation.rawValue) takes one number")
+                throw PolicyError("scope '\(printable(item))': \(operation.rawValue) takes one number")
             }
             let bound = try Self.number(texts[0], item)
             restriction.range = try Self.narrow(restriction.range ?? 0...UInt32.max, operation, bound, item)

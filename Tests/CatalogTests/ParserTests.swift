@@ -123,8 +123,8 @@ import Testing
     }
 
     @Test(arguments: [
-        ("one | 2 | 2 | 3 | syscalls | - | Again.", "two events are named 'one'"),
-        ("two | 2 | 2 | 1 | syscalls | - | Another.", "two events have the id 1"),
+        ("one | 2 | 2 | 3 | syscalls | - | Again.", "an event named 'one' stands already at a.events:1"),
+        ("two | 2 | 2 | 1 | syscalls | - | Another.", "one has the id 1 already"),
     ])
     func duplicatesAreReportedWhereTheyStand(_ row: String, _ message: String) throws {
         let text = "one | 1 | 1 | 1 | syscalls | - | First.\n\(row)\n"

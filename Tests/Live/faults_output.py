@@ -96,7 +96,25 @@ def stopped_tracer(apus, scenario, folder):
         work.go()
         tracer.process.send_signal(signal.SIGCONT)
         result = reviewed(tracer.end(), whole=False)
-        check(result.lost > 0 and result.delivered + result.lost == 300000, f"{result}")
+        check(result.lost > 0, f"nothing was lost: {result}")
+        whole = result.delivered + result.lost + result.undelivered
+        check(whole == 300000, f"delivered + lost + undelivered is {whole}: {result}")
+
+
+def interrupted_flood(apus, scenario, folder):
+    """Ctrl-C in the middle of one, while the destination takes what it can: nothing is thrown away."""
+    for _ in range(3):
+        with Waiting(f"exec {scenario} flood 20000000") as work, Tracer(
+            apus, folder, ["--hooks", "all", "--events", "getppid", "--scope", f"tree={work.pid}"]
+        ) as tracer:
+            work.process.stdin.write("go\n")
+            work.process.stdin.flush()
+            wait_until(lambda: os.path.getsize(tracer.path) > 8 << 20, "it has written something")
+            result = tracer.end()
+            work.process.kill()
+        lines = sum(1 for _ in open(tracer.path, "rb"))
+        os.unlink(tracer.path)
+        check(lines == result.delivered and result.undelivered == 0, f"{lines} lines: {result}")
 
 
 def reader_that_leaves(apus, scenario, folder):
@@ -275,7 +293,6 @@ def terminal(apus, scenario, folder):
 
 TESTS = [
     unwritable_outputs, two_outputs, full_disk, one_full_disk_of_two, stopped_reader, stopped_tracer,
-    reader_that_leaves,
-    signals_end_it, signals_reach_the_command, second_signal_ends_at_once, killed_tracer, ignored_hangup,
-    flood, flood_into_tiny_rings, flood_of_threads, two_at_once, terminal,
+    interrupted_flood, reader_that_leaves, signals_end_it, signals_reach_the_command, second_signal_ends_at_once,
+    killed_tracer, ignored_hangup, flood, flood_into_tiny_rings, flood_of_threads, two_at_once, terminal,
 ]

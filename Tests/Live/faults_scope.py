@@ -100,7 +100,6 @@ def by_pid(apus, scenario, folder):
 
 
 def by_uid(apus, scenario, folder):
-    os.chmod(folder, 0o755)
     one, two, three = named_copies(scenario, folder, "one", "two", "three")
     switch = "setpriv --reuid %d --clear-groups --"
     script = ["sh", "-c", f"{one} flood 11; {switch % 1234} {two} flood 22; {switch % 4321} {three} flood 33"]
