@@ -3,7 +3,8 @@
 #define APUS_MAPS_H
 
 /* Constants. The verifier drops what they make unreachable, so what nobody asked for costs nothing. */
-const volatile u32 self_pid;                        /* the agent, which is never traced */
+const volatile u32 self_pid;                        /* the agent, which is never traced: its number in */
+const volatile u32 self_pid_ns;                     /* its own pid namespace */
 const volatile u32 ring_mask;                       /* number of bulk rings - 1, a power of two - 1 */
 const volatile u64 wanted[INDEX_FIRST_SYSCALL];     /* policies, for each event that is no system call */
 const volatile struct apus_scope_plan scope;

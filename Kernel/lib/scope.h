@@ -27,12 +27,24 @@ static __always_inline u64 allowed(u32 key, struct apus_scope_value *value, u64 
 	return equals | (~mentioned & (scope.otherwise[key] | in_range)) | ~scope.used[key];
 }
 
+/* Whether the current task is the agent's. In a pid namespace of its own the agent does not know its
+ * host number; it must not trace its own writing all the same. */
+static __always_inline bool is_self(struct task_struct *task, u32 pid)
+{
+	u32 number, ns;
+
+	if (self_pid_ns == INITIAL_PID_NS)
+		return pid == self_pid;
+	namespaced(READ1(task, group_leader), pid, &number, &ns);
+	return number == self_pid && ns == self_pid_ns;
+}
+
 static __always_inline u64 in_scope(struct task_struct *task, u64 policies, bool executing)
 {
 	u64 pid_tgid = bpf_get_current_pid_tgid();
 	u32 pid = pid_tgid >> 32, tid = pid_tgid;
 
-	if (pid == self_pid)
+	if (is_self(task, pid))
 		return 0;
 	if (scope.used[APUS_SCOPE_TREE]) {
 		struct apus_tree_value *value = bpf_map_lookup_elem(&scope_tree, &pid);

@@ -63,6 +63,12 @@ public final class TraceSession {
             throw AgentError("this kernel can give none of the chosen events")
         }
         selection = selected
+        let namesProcesses = scope.restrictions[.pid] != nil || scope.restrictions[.tree] != nil
+        guard PIDNamespace.isInitial || (request.command.isEmpty && !namesProcesses) else {
+            throw AgentError(
+                "Apus runs in a pid namespace of its own, where it does not know the host's process numbers: "
+                    + "run it in the host's (docker run --pid=host) to trace a command, a pid or a tree")
+        }
 
         var opened: TracedCommand?
         if !request.command.isEmpty {

@@ -66,6 +66,7 @@ public final class Sensor {
         try object.setEntries("scratches", processors)
         try object.setEntries("lifecycle", request.lifecycleRingBytes)
         try object.setConstant("self_pid", to: UInt32(getpid()))
+        try object.setConstant("self_pid_ns", to: PIDNamespace.own)
         try object.setConstant("has_rdonly_cast", to: features.types?.hasReadOnlyCast ?? false)
         try object.setConstant("ring_mask", to: UInt32(ringCount - 1))
         try object.setConstant("want_environment", to: request.wantsEnvironment)

@@ -185,7 +185,8 @@ def examples_of_the_help(apus, scenario, folder):
 
 def what_the_command_gets(apus, scenario, folder):
     """Its streams, its signals and its surroundings, as without apus."""
-    ask = shell("ls /proc/self/fd; grep -E '^Sig(Blk|Ign|Cgt)' /proc/self/status; ulimit -a; umask; pwd; env -u _ | sort")
+    ask = shell("ls /proc/self/fd; grep -E '^Sig(Blk|Ign|Cgt)' /proc/self/status; ulimit -a; umask; pwd; "
+                "env -u _ | sort")
     plain = run(ask, cwd=folder).out
     traced = run([apus, "trace", "--output", f"json:{folder}/events", "--", *ask], cwd=folder).out
     check(plain == traced, f"other lines: {sorted(set(plain.splitlines()) ^ set(traced.splitlines()))}")
