@@ -50,7 +50,7 @@ let package = Package(
             ],
             swiftSettings: strict),
         .executableTarget(
-            name: "apus", dependencies: ["Agent", "Catalog", "Outputs", "Policies", "Probes"],
+            name: "apus", dependencies: ["Agent", "Catalog", "CSystem", "Outputs", "Policies", "Probes"],
             swiftSettings: strict),
 
         .testTarget(

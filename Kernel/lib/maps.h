@@ -74,7 +74,7 @@ struct {
 } scope_tree SEC(".maps");
 
 /* A path on its way from a dentry to the root and back. */
-#define MAX_COMPONENTS 128
+#define MAX_COMPONENTS 512
 struct walk {
 	u64 dentry, mount;
 	u32 depth, at, start, truncated;
@@ -128,7 +128,7 @@ struct spill {
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, 64);
-	__type(key, u64); /* pid_tgid */
+	__type(key, u64); /* task, whose number may change in an execve */
 	__type(value, struct spill);
 } spills SEC(".maps");
 

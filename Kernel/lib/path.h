@@ -85,6 +85,13 @@ __noinline long append_path(u64 path, u32 offset, u32 field)
 			break;
 		}
 	}
+	if (s->walk.truncated) {
+		/* Its beginning is missing: an ellipsis (U+2026) in place of a path that looks whole. */
+		s->data[s->walk.at & 0x7fff] = 0xe2;
+		s->data[(s->walk.at + 1) & 0x7fff] = 0x80;
+		s->data[(s->walk.at + 2) & 0x7fff] = 0xa6;
+		s->walk.at += 3;
+	}
 	if (s->walk.depth == 0) {
 		struct dentry *only = BPF_CORE_READ((struct path *)path, dentry);
 		long n = bpf_probe_read_kernel_str(&s->data[s->walk.at & 0x7fff], 256, BPF_CORE_READ(only, d_name.name));

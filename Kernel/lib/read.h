@@ -8,7 +8,9 @@ union packed_reader {
 	u64 bits;
 };
 
-#define READ_COMPAT 0x100 /* in `field_and_flags`: pointers of 4 bytes */
+/* In `field_and_flags`, above the number of the field. */
+#define READ_COMPAT 0x100 /* pointers of 4 bytes */
+#define READ_LATE 0x200   /* an input that was not resident at entry */
 #define READ_FAULT (-1)
 #define READ_END (-2)
 
@@ -51,9 +53,10 @@ __noinline long read_element(u64 address, u32 at, u32 compat)
 }
 
 /* Appends the strings of a NULL-terminated array. */
-static __noinline long read_string_array(struct scratch *s, u64 address, u32 offset, u32 field, u32 compat)
+static __noinline long read_string_array(struct scratch *s, u64 address, u32 offset, u32 field_and_flags, u32 late)
 {
-	u32 start = OFFSET(offset) + sizeof(struct apus_blob), at = start, elements = 0, size = compat ? 4 : 8;
+	u32 start = OFFSET(offset) + sizeof(struct apus_blob), at = start, elements = 0;
+	u32 compat = field_and_flags & READ_COMPAT, size = compat ? 4 : 8;
 
 	s->truncated = 0;
 	for (u32 i = 0; i <= APUS_MAX_ELEMENTS; i++) {
@@ -72,7 +75,8 @@ static __noinline long read_string_array(struct scratch *s, u64 address, u32 off
 	}
 	s->truncated = 1;
 end:
-	return close_blob(s, offset, field, s->truncated ? APUS_BLOB_TRUNCATED : 0, elements, at - start);
+	return close_blob(s, offset, field_and_flags & 0xff, late | (s->truncated ? APUS_BLOB_TRUNCATED : 0), elements,
+			  at - start);
 }
 
 /* Reads what `address` points at and appends it at `offset`. Returns the new offset, the same one
@@ -84,8 +88,8 @@ __noinline long read_argument(u64 address, u64 reader_bits, u64 elements, u32 of
 	struct apus_reader reader = packed.reader;
 	struct scratch *s = scratch_of_this_cpu();
 	u32 field = field_and_flags & 0xff;
+	u32 flags = field_and_flags & READ_LATE ? APUS_BLOB_AT_EXIT : 0;
 	u8 *to;
-	u32 flags = 0;
 	long n;
 
 	if (!s || offset > APUS_RECORD_DATA - 16)
@@ -98,13 +102,13 @@ __noinline long read_argument(u64 address, u64 reader_bits, u64 elements, u32 of
 		if (n == 0)
 			n = 1;
 		if (n == STRING_READ) {
-			flags = APUS_BLOB_TRUNCATED;
+			flags |= APUS_BLOB_TRUNCATED;
 			n = APUS_MAX_STRING;
 		}
 		return close_blob(s, offset, field, flags, 1, n - 1);
 	}
 	if (reader.kind == APUS_READ_STRING_ARRAY)
-		return read_string_array(s, address, offset, field, field_and_flags & READ_COMPAT);
+		return read_string_array(s, address, offset, field_and_flags, flags);
 	if (reader.kind == APUS_READ_BYTES) {
 		u64 length = elements * reader.element;
 		u32 limit = reader.limit;
@@ -116,7 +120,7 @@ __noinline long read_argument(u64 address, u64 reader_bits, u64 elements, u32 of
 			limit = APUS_MAX_STRING;
 		if (length > limit) {
 			length = limit;
-			flags = APUS_BLOB_TRUNCATED;
+			flags |= APUS_BLOB_TRUNCATED;
 		}
 		if (length == 0)
 			return offset;

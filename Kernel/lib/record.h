@@ -63,7 +63,7 @@ static __always_inline struct scratch *begin(struct task_struct *task, u32 event
 	s = scratch_of_this_cpu();
 	if (!s)
 		return NULL;
-	fill_identity(&s->record, task, current_syscall(task));
+	fill_identity(&s->record, task, current_syscall(task), in_compat_syscall(task));
 	s->record.event = event;
 	s->record.policies = policies;
 	s->record.value_count = fields;
@@ -89,7 +89,7 @@ static __always_inline u32 close_blob(struct scratch *s, u32 offset, u32 field, 
 
 	blob->field = field;
 	blob->flags = flags;
-	blob->count = elements;
+	blob->count = elements > 0xffff ? 0xffff : elements;
 	blob->length = length;
 	return OFFSET(offset) + sizeof(*blob) + PAD8(length & 0x3fff);
 }

@@ -71,7 +71,7 @@ static __always_inline s32 current_syscall(struct task_struct *task)
 	return -1;
 }
 
-static __always_inline void fill_identity(struct apus_record *r, struct task_struct *task, s32 syscall)
+static __always_inline void fill_identity(struct apus_record *r, struct task_struct *task, s32 syscall, bool compat)
 {
 	struct task_struct *leader = READ1(task, group_leader);
 	struct task_struct *parent = READ2(task, real_parent, group_leader);
@@ -95,7 +95,7 @@ static __always_inline void fill_identity(struct apus_record *r, struct task_str
 	namespaced(parent, r->host_ppid, &r->ppid, &ignored);
 	r->syscall = syscall;
 	r->cpu = bpf_get_smp_processor_id();
-	r->flags = in_compat_syscall(task) ? APUS_RECORD_COMPAT : 0;
+	r->flags = compat ? APUS_RECORD_COMPAT : 0;
 	r->reserved = 0;
 	bpf_get_current_comm(r->comm, sizeof(r->comm));
 }

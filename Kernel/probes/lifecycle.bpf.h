@@ -29,7 +29,8 @@ static __always_inline void inherit_tree(u32 parent, u32 child)
 	if (value) {
 		struct apus_tree_value copy = *value;
 		copy.pending = 0;
-		bpf_map_update_elem(&scope_tree, &child, &copy, BPF_ANY);
+		if (bpf_map_update_elem(&scope_tree, &child, &copy, BPF_ANY))
+			count(APUS_COUNTER_TREE_FULL, COUNT_LOST);
 	}
 }
 
@@ -185,15 +186,20 @@ submit:
 SEC("tp_btf/sched_process_exit")
 int BPF_PROG(sched_process_exit, struct task_struct *task)
 {
+	u64 key = bpf_get_current_task();
+	struct stash *stash;
+	struct scratch *s;
 	u32 pid, code;
 	bool last;
-	struct scratch *s;
 
 	task = readable(task);
 	last = READ2(task, signal, live.counter) == 0;
 	pid = READ1(task, tgid);
 	code = READ1(task, exit_code);
 	s = begin(task, EVENT_SCHED_PROCESS_EXIT, INDEX_SCHED_PROCESS_EXIT, FIELDS_SCHED_PROCESS_EXIT, last, false);
+	stash = bpf_task_storage_get(&stashes, CURRENT, 0, 0);
+	if (stash && stash->spilled)
+		bpf_map_delete_elem(&spills, &key); /* it died in a call */
 	if (tree_used && last)
 		bpf_map_delete_elem(&scope_tree, &pid);
 	if (!s)

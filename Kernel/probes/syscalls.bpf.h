@@ -2,13 +2,21 @@
 #ifndef APUS_SYSCALLS_H
 #define APUS_SYSCALLS_H
 
-static __always_inline u32 syscall_slot(u64 number, bool compat)
+/* The kernel takes the low half of the register for the number, so that is what counts here too. */
+static __always_inline u32 syscall_slot(u32 number, bool compat)
 {
 	if (!compat)
-		number &= ~(u64)X32_BIT;
+		number &= ~X32_BIT;
 	if (number >= APUS_SYSCALL_SLOTS)
 		return 2 * APUS_SYSCALL_SLOTS;
 	return compat ? number + APUS_SYSCALL_SLOTS : number;
+}
+
+/* Whether a slot is execve's or execveat's. A successful one that changes between 64 and 32 bits
+ * returns as the other kind's execve (set_personality_ia32, arch/x86/kernel/process_64.c). */
+static __always_inline bool is_execve(u32 slot)
+{
+	return slot == 59 || slot == 322 || slot == APUS_SYSCALL_SLOTS + 11 || slot == APUS_SYSCALL_SLOTS + 358;
 }
 
 static __always_inline void read_registers(u64 *args, struct pt_regs *regs, bool compat)
@@ -51,7 +59,7 @@ static __always_inline u32 append_arguments(struct apus_syscall_row *row, u64 *a
 			continue;
 		packed.reader = *reader;
 		next = read_argument(args[i], packed.bits, reader_elements(reader, args), offset,
-				     i | (compat ? READ_COMPAT : 0));
+				     i | (compat ? READ_COMPAT : 0) | (again ? READ_LATE : 0));
 		if (next >= 0)
 			offset = next;
 		else
@@ -65,10 +73,13 @@ static __always_inline void stash_call(struct apus_syscall_row *row, struct scra
 				       u32 slot, u64 policies, bool compat)
 {
 	struct stash *stash = bpf_task_storage_get(&stashes, CURRENT, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
+	u64 key = bpf_get_current_task();
 	u32 length, faults = 0;
 
 	if (!stash)
 		return;
+	if (stash->spilled)
+		bpf_map_delete_elem(&spills, &key); /* of a call whose return was not seen */
 	for (u32 i = 0; i < APUS_SYSCALL_ARGS; i++)
 		stash->args[i] = s->args[i];
 	length = append_arguments(row, s->args, APUS_AT_ENTRY, 0, 0, compat, &faults);
@@ -77,7 +88,6 @@ static __always_inline void stash_call(struct apus_syscall_row *row, struct scra
 	if (length <= STASH_DATA) {
 		bpf_probe_read_kernel(stash->data, length, s->data);
 	} else {
-		u64 key = bpf_get_current_pid_tgid();
 		if (length <= SPILL_DATA && bpf_map_update_elem(&spills, &key, s->data, BPF_ANY) == 0) {
 			stash->spilled = 1;
 		} else {
@@ -92,7 +102,7 @@ static __always_inline void stash_call(struct apus_syscall_row *row, struct scra
 
 /* Emits a call nothing was read for: the whole record is registers. */
 static __always_inline void emit_plain(struct task_struct *task, struct apus_syscall_row *row, struct scratch *s,
-				       s32 number, u64 policies)
+				       s32 number, u64 policies, bool compat)
 {
 	struct plain {
 		struct apus_record record;
@@ -106,7 +116,7 @@ static __always_inline void emit_plain(struct task_struct *task, struct apus_sys
 		count(row->index, COUNT_LOST);
 		return;
 	}
-	fill_identity(&p->record, task, number);
+	fill_identity(&p->record, task, number, compat);
 	p->record.event = row->event;
 	p->record.size = sizeof(*p);
 	p->record.policies = policies;
@@ -129,7 +139,7 @@ static __always_inline void emit_full(struct task_struct *task, struct apus_sysc
 
 	if (n > APUS_SYSCALL_ARGS)
 		return;
-	fill_identity(&s->record, task, number);
+	fill_identity(&s->record, task, number, compat);
 	s->record.event = row->event;
 	s->record.policies = policies;
 	s->record.value_count = n + 1;
@@ -137,13 +147,14 @@ static __always_inline void emit_full(struct task_struct *task, struct apus_sysc
 	if (stash) {
 		u32 length = stash->length;
 		if (stash->spilled) {
-			u64 key = bpf_get_current_pid_tgid();
+			u64 key = bpf_get_current_task();
 			struct spill *spill = bpf_map_lookup_elem(&spills, &key);
 			if (spill && length <= SPILL_DATA)
 				bpf_probe_read_kernel(&s->data[OFFSET(values)], length, spill->data);
 			else
 				length = 0;
 			bpf_map_delete_elem(&spills, &key);
+			stash->spilled = 0;
 		} else if (length <= STASH_DATA) {
 			bpf_probe_read_kernel(&s->data[OFFSET(values)], length, stash->data);
 		}
@@ -168,7 +179,7 @@ static __always_inline void emit_full(struct task_struct *task, struct apus_sysc
 	submit(bulk_ring(), s, row->index, offset);
 }
 
-static __always_inline void syscall_entered(struct task_struct *task, struct pt_regs *regs, u64 number)
+static __always_inline void syscall_entered(struct task_struct *task, struct pt_regs *regs, u32 number)
 {
 	bool compat = in_compat_syscall(task);
 	u32 slot = syscall_slot(number, compat);
@@ -188,7 +199,7 @@ static __always_inline void syscall_entered(struct task_struct *task, struct pt_
 	s->args[APUS_LENGTH_RETURN_VALUE] = 0;
 	s->args[APUS_LENGTH_ONE] = 1;
 	if (row->flags & APUS_ROW_EMIT_AT_ENTRY)
-		emit_plain(task, row, s, number, policies);
+		emit_plain(task, row, s, number, policies, compat);
 	else
 		stash_call(row, s, slot, policies, compat);
 }
@@ -196,13 +207,22 @@ static __always_inline void syscall_entered(struct task_struct *task, struct pt_
 static __always_inline void syscall_returned(struct task_struct *task, struct pt_regs *regs, s64 ret)
 {
 	bool compat = in_compat_syscall(task);
-	u64 number = regs->orig_ax;
-	u32 slot = syscall_slot(number, compat);
-	struct apus_syscall_row *row = bpf_map_lookup_elem(&syscalls, &slot);
+	u32 number = regs->orig_ax, slot = syscall_slot(number, compat);
 	struct scratch *s = scratch_of_this_cpu();
+	struct apus_syscall_row *row;
 	struct stash *stash = NULL;
 	u64 policies;
 
+	if (is_execve(slot) && ret == 0) {
+		stash = bpf_task_storage_get(&stashes, CURRENT, 0, 0);
+		if (stash && stash->slot && is_execve(stash->slot - 1)) {
+			slot = stash->slot - 1;
+			compat = slot >= APUS_SYSCALL_SLOTS;
+			number = slot & (APUS_SYSCALL_SLOTS - 1);
+		}
+		stash = NULL;
+	}
+	row = bpf_map_lookup_elem(&syscalls, &slot);
 	if (!s || !row || !row->policies || (row->flags & APUS_ROW_EMIT_AT_ENTRY))
 		return;
 	if ((row->flags & APUS_ROW_RETURNS_TWICE) && ret == 0)
@@ -231,7 +251,7 @@ static __always_inline void syscall_returned(struct task_struct *task, struct pt
 	if (row->flags & (APUS_ROW_NEEDS_ENTRY | APUS_ROW_READS_AT_EXIT))
 		emit_full(task, row, s, stash, number, policies, compat);
 	else
-		emit_plain(task, row, s, number, policies);
+		emit_plain(task, row, s, number, policies, compat);
 }
 
 /* ---- All system calls: one pair of tracepoints and the table --------------------------------
@@ -306,7 +326,7 @@ int BPF_PROG(one_syscall_fexit, struct pt_regs *regs, long ret)
 
 /* ---- sys_enter and sys_exit as events -------------------------------------------------------- */
 
-static __always_inline void emit_generic(u64 number, u32 event, u32 index)
+static __always_inline void emit_generic(u32 number, u32 event, u32 index)
 {
 	struct task_struct *task = current_task();
 	struct generic {
@@ -326,7 +346,7 @@ static __always_inline void emit_generic(u64 number, u32 event, u32 index)
 		count(index, COUNT_LOST);
 		return;
 	}
-	fill_identity(&g->record, task, number);
+	fill_identity(&g->record, task, number, in_compat_syscall(task));
 	g->record.event = event;
 	g->record.size = sizeof(*g);
 	g->record.policies = policies;

@@ -12,8 +12,8 @@ public struct TraceRequest: Sendable {
     public var events: [String] = []
     public var scopes: [String] = []
     public var outputs: [OutputRequest] = [OutputRequest(format: .table, path: nil)]
-    /// Words of a command to start and trace with its descendants; empty for none.
-    public var command: [String] = []
+    /// Words of a command to start and trace with its descendants, as bytes; empty for none.
+    public var command: [[UInt8]] = []
     public var hooks: SystemCallHooks = .auto
     public var wantsEnvironment = false
     /// Bytes of each CPU's ring; nil for what suits the number of CPUs.
@@ -36,6 +36,7 @@ public final class TraceSession {
     private var received: [UInt64]
     private var malformed: UInt64 = 0
     private let started: UInt64
+    private var refusal: String?
     private let selection: EventSelection
     /// What a user should know though nothing failed.
     public private(set) var notes: [String] = []
@@ -124,6 +125,7 @@ public final class TraceSession {
         command?.start()
         var status: Int32 = 0
         var idleTicks = 0
+        refusal = nil
         loop: while true {
             let count = sensor.rings.drain(until: Clock.sinceBoot()) { [self] record in take(record) }
             for output in outputs { output.flush() }
@@ -133,6 +135,7 @@ public final class TraceSession {
             }
             if let ended = command?.poll() {
                 status = ended
+                refusal = command?.refusal()
                 break
             }
             for output in outputs where output.failure != 0 { break loop }
@@ -161,6 +164,8 @@ public final class TraceSession {
         }
         result.delivered = delivered
         result.malformed = malformed
+        result.commandRefusal = refusal
+        result.refusedRuns = sensor.refusedRuns()
         let chosen = Set(selection.events)
         for (index, counts) in (try? sensor.counts()) ?? [:] {
             let name = catalog.events[index].name
@@ -175,6 +180,7 @@ public final class TraceSession {
                 result.unaccounted += Int64(counts.emitted) - Int64(received[index])
             }
         }
+        result.escaped = (try? sensor.processesOutsideTreeTable()) ?? 0
         result.lost.sort { $0.count > $1.count }
         result.evictedProcesses = processes.evictions
         return result
@@ -268,12 +274,18 @@ public struct TraceResult: Sendable {
     /// Records about processes, asked for by nobody, that were lost: paths may be missing.
     public var stateLost: UInt64 = 0
     public var malformed: UInt64 = 0
+    /// Runs of hooks that the kernel refused; what they would have reported is lost.
+    public var refusedRuns: UInt64 = 0
     /// Records that the kernel says it emitted and that did not come. Always 0, or a bug.
     public var unaccounted: Int64 = 0
     public var evictedProcesses: UInt64 = 0
     public let seconds: Double
     /// Exit status of the command, or 0.
     public let status: Int32
+    /// That and why the kernel refused to execute the command, if it did.
+    public var commandRefusal: String?
+    /// Processes that escaped a tree scope, as its table was full.
+    public var escaped: UInt64 = 0
     /// The errno with which an output failed, or 0.
     public var outputFailure: Int32 = 0
 

@@ -129,36 +129,52 @@ int apus_try_tracing(int kind, uint32_t target)
 
 int apus_spawn_at_gate(const char *path, char *const argv[], char *const envp[], struct apus_child *child)
 {
-	int gate[2];
+	int gate[2], report[2], error;
 	pid_t pid;
 
 	if (pipe2(gate, O_CLOEXEC))
 		return -errno;
-	pid = fork();
-	if (pid < 0) {
-		int error = errno;
+	if (pipe2(report, O_CLOEXEC)) {
+		error = errno;
 		close(gate[0]);
 		close(gate[1]);
 		return -error;
 	}
+	pid = fork();
 	if (pid == 0) {
-		sigset_t none;
 		char go;
 
 		close(gate[1]);
-		for (int i = 1; i < NSIG; i++)
-			signal(i, SIG_DFL);
-		sigemptyset(&none);
-		sigprocmask(SIG_SETMASK, &none, NULL);
 		if (read(gate[0], &go, 1) != 1)
 			_exit(126); /* the tracer gave up */
 		execve(path, argv, envp);
-		_exit(errno == ENOENT ? 127 : 126);
+		error = errno;
+		if (write(report[1], &error, sizeof(error)) < 0) {
+			/* The status tells as much as it can. */
+		}
+		_exit(error == ENOENT ? 127 : 126);
 	}
+	error = errno;
 	close(gate[0]);
+	close(report[1]);
+	if (pid < 0) {
+		close(gate[1]);
+		close(report[0]);
+		return -error;
+	}
 	child->pid = pid;
 	child->gate = gate[1];
+	child->report = report[0];
 	return 0;
+}
+
+int apus_execve_error(struct apus_child *child)
+{
+	int error = 0;
+
+	if (read(child->report, &error, sizeof(error)) != sizeof(error))
+		return 0;
+	return error;
 }
 
 void apus_open_gate(struct apus_child *child)
@@ -191,9 +207,15 @@ void apus_watch_signals(void)
 {
 	struct sigaction action = {.sa_sigaction = note_signal, .sa_flags = SA_SIGINFO};
 
-	sigaction(SIGINT, &action, NULL);
-	sigaction(SIGTERM, &action, NULL);
-	sigaction(SIGHUP, &action, NULL);
+	static const int watched[] = {SIGINT, SIGTERM, SIGHUP};
+
+	for (unsigned i = 0; i < sizeof(watched) / sizeof(*watched); i++) {
+		struct sigaction before;
+
+		/* nohup and its like mean us too. */
+		if (sigaction(watched[i], NULL, &before) == 0 && before.sa_handler != SIG_IGN)
+			sigaction(watched[i], &action, NULL);
+	}
 	signal(SIGPIPE, SIG_IGN);
 }
 
@@ -208,6 +230,14 @@ bool apus_stop_was_sent(void)
 }
 
 /* ---- The rest ---- */
+
+void apus_secure_standard_streams(void)
+{
+	for (int i = 0; i < 3; i++) {
+		if (fcntl(i, F_GETFD) < 0 && open("/dev/null", O_RDWR) != i)
+			_exit(1);
+	}
+}
 
 int apus_terminal_columns(int descriptor)
 {

@@ -182,17 +182,11 @@ public struct JSONEncoder: ~Copyable {
 
     private static func append(strings blob: BlobView, _ buffer: inout ByteBuffer) {
         buffer.append(",\"str_array\":{\"value\":[")
-        var at = 0
-        let bytes = blob.bytes
-        for element in 0..<Int(blob.count) {
-            guard at < bytes.byteCount else { break }
-            var end = at
-            while end < bytes.byteCount, unsafe bytes.unsafeLoad(fromByteOffset: end, as: UInt8.self) != 0 {
-                end += 1
-            }
-            if element > 0 { buffer.append(",") }
-            buffer.append(jsonString: bytes.extracting(at..<end))
-            at = end + 1
+        var isFirst = true
+        blob.forEachString { string in
+            if !isFirst { buffer.append(",") }
+            buffer.append(jsonString: string)
+            isFirst = false
         }
         buffer.append("]}")
     }

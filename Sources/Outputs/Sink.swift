@@ -45,6 +45,10 @@ public struct OutputError: Error, CustomStringConvertible, Sendable {
     private var delivered: [UInt64]
     private var undelivered: UInt64 = 0
     private var isFinished = false
+    /// Events of the batch that is being written.
+    private var beingWritten: UInt64 = 0
+    /// The reader has stopped and we are to end: nothing waits for it any more.
+    private var hasGivenUp = false
 
     private let lock: UnsafeMutablePointer<pthread_mutex_t>
     private let changed: UnsafeMutablePointer<pthread_cond_t>
@@ -98,10 +102,11 @@ public struct OutputError: Error, CustomStringConvertible, Sendable {
     func take() -> Batch? {
         unsafe pthread_mutex_lock(lock)
         defer { unsafe pthread_mutex_unlock(lock) }
-        while free.isEmpty && failure == 0 {
+        var patience = 60  // of 50 ms each, once we are to end
+        while free.isEmpty && failure == 0 && !hasGivenUp {
             if apus_stop_signal() != 0 {
-                // A reader that stopped must not keep us from ending.
-                return nil
+                patience -= 1
+                if patience == 0 { hasGivenUp = true }
             }
             var until = timespec()
             unsafe clock_gettime(CLOCK_REALTIME, &until)
@@ -142,7 +147,7 @@ public struct OutputError: Error, CustomStringConvertible, Sendable {
             if unsafe pthread_cond_timedwait(changed, lock, &until) == ETIMEDOUT { break }
         }
         let waiting = queue.reduce(0) { $0 + $1.counts.reduce(0) { $0 + UInt64($1) } }
-        let result = (delivered, undelivered + waiting)
+        let result = (delivered, undelivered + waiting + beingWritten)
         unsafe pthread_mutex_unlock(lock)
         return result
     }
@@ -161,12 +166,14 @@ public struct OutputError: Error, CustomStringConvertible, Sendable {
             }
             let batch = queue.removeFirst()
             let hasFailed = failure != 0
+            beingWritten = batch.counts.reduce(0) { $0 + UInt64($1) }
             unsafe pthread_mutex_unlock(lock)
 
             let error = hasFailed ? 0 : write(batch)
 
             unsafe pthread_mutex_lock(lock)
             if error != 0 { failure = error }
+            beingWritten = 0
             if failure == 0 {
                 for (index, count) in batch.counts.enumerated() where count > 0 {
                     delivered[index] += UInt64(count)

@@ -20,7 +20,8 @@ public struct TableEncoder: ~Copyable {
         self.clock = clock
         self.columns = columns
         isNarrow = (1..<110).contains(columns)
-        let plain = unsafe getenv("NO_COLOR") != nil
+        // Set to anything but nothing: no-color.org.
+        let plain = unsafe getenv("NO_COLOR").map { unsafe $0.pointee != 0 } ?? false
         // Below 60 columns whole lines are cut, and a cut must not leave a colour on.
         hasColour = columns >= 60 && !plain
         var now = Glibc.time(nil)
@@ -32,8 +33,10 @@ public struct TableEncoder: ~Copyable {
     mutating func encodeHeader(into buffer: inout ByteBuffer) {
         buffer.reserve(256)
         if hasColour { buffer.append("\u{1b}[1m") }
+        let start = buffer.count
         if isNarrow {
             buffer.append("TIME     COMM         PID     EVENT                ARGS")
+            if columns < 60 { buffer.cut(from: start, toWidth: columns) }
         } else {
             buffer.append(
                 "TIME             UID    COMM             PID     TID     EVENT                     ARGS")
@@ -137,14 +140,11 @@ public struct TableEncoder: ~Copyable {
         switch type {
         case .stringArray:
             buffer.append("[")
-            var at = 0
-            for element in 0..<Int(blob.count) where at < bytes.byteCount {
-                var end = at
-                while end < bytes.byteCount, unsafe bytes.unsafeLoad(fromByteOffset: end, as: UInt8.self) != 0
-                { end += 1 }
-                if element > 0 { buffer.append(" ") }
-                buffer.append(visible: bytes.extracting(at..<end))
-                at = end + 1
+            var isFirst = true
+            blob.forEachString { string in
+                if !isFirst { buffer.append(" ") }
+                buffer.append(visible: string)
+                isFirst = false
             }
             buffer.append("]")
         case .int32Pair:

@@ -14,25 +14,28 @@ public struct EventSelection: Sendable {
         var removed: Set<Int> = []
         var named: Set<Int> = []
         for item in items {
-            if item.hasPrefix("tag=") || item.hasPrefix("-tag=") {
-                let isRemoval = item.hasPrefix("-")
-                for tag in item.drop(while: { $0 != "=" }).dropFirst().split(
-                    separator: ",", omittingEmptySubsequences: false)
-                {
-                    let members = try Self.members(String(tag), catalog)
-                    if isRemoval { removed.formUnion(members) } else { chosen.formUnion(members) }
-                }
-                continue
-            }
+            // Behind `tag=` the words are sets, up to one that names or removes an event.
+            var isTags = false
+            var removesTags = false
             for word in item.split(separator: ",", omittingEmptySubsequences: false) {
-                let isRemoval = word.hasPrefix("-")
-                let name = String(isRemoval ? word.dropFirst() : word)
-                let members = try Self.events(name, catalog)
+                var isRemoval = word.hasPrefix("-")
+                var name = isRemoval ? word.dropFirst() : word
+                if name.hasPrefix("tag=") {
+                    isTags = true
+                    removesTags = isRemoval
+                    name = name.dropFirst("tag=".count)
+                } else if isRemoval {
+                    isTags = false
+                } else if isTags {
+                    isRemoval = removesTags
+                }
+                let members =
+                    try isTags ? Self.members(String(name), catalog) : Self.events(String(name), catalog)
                 if isRemoval {
                     removed.formUnion(members)
                 } else {
                     chosen.formUnion(members)
-                    if !name.hasSuffix("*") { named.formUnion(members) }
+                    if !isTags && !name.hasSuffix("*") { named.formUnion(members) }
                 }
             }
         }
@@ -63,8 +66,8 @@ public struct EventSelection: Sendable {
     private static func members(_ tag: String, _ catalog: Catalog) throws(PolicyError) -> [Int] {
         let events = catalog.events.filter { $0.sets.contains(tag) }
         if events.isEmpty {
-            let near = Catalog.nearest(to: tag, among: catalog.sets)
-            let known = "there are \(catalog.sets.joined(separator: ", "))"
+            let near = tag.isEmpty ? [] : Catalog.nearest(to: tag, among: catalog.sets)
+            let known = "`apus events list` shows them"
             throw PolicyError("unknown set '\(printable(tag))'; \(near.isEmpty ? known : question(near))")
         }
         return events.map(\.index)

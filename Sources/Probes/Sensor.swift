@@ -41,6 +41,7 @@ public final class Sensor {
     private var links: [Box<Link>] = []
     private var tracepoints: [Box<OwnedDescriptor>] = []
     private let object: BPFObject
+    private let programs: Set<String>
 
     private static let singleHookLimit = 16
 
@@ -56,6 +57,7 @@ public final class Sensor {
         }
         let plan = try Self.plan(request, calls.map(\.0), catalog)
         usesSingleHooks = plan.single
+        programs = plan.programs
         object = try BPFObject()
         apus_raise_memlock()
 
@@ -83,6 +85,10 @@ public final class Sensor {
             try Self.update(object.mapDescriptor("syscalls"), slot, row)
         }
         for (key, values) in request.scope.values {
+            guard values.count <= 1024 else {
+                throw ProbeError(
+                    "the scope key \(key.rawValue) has \(values.count) values; the kernel's table takes 1024")
+            }
             for (value, marks) in values { try Self.add(value, marks, key, object) }
         }
         var rings: [Ring] = []
@@ -137,35 +143,60 @@ public final class Sensor {
 
     /// By dense index of the event.
     public func counts() throws(ProbeError) -> [Int: Counts] {
-        let descriptor = try object.mapDescriptor("counters")
-        let processors = max(1, Int(libbpf_num_possible_cpus()))
-        var values = [apus_counters](repeating: apus_counters(), count: processors)
         var counts: [Int: Counts] = [:]
         for index in 0..<Catalog.builtIn.events.count {
-            var key = UInt32(index)
-            let status = unsafe values.withUnsafeMutableBytes {
-                unsafe bpf_map_lookup_elem(descriptor, &key, $0.baseAddress)
-            }
-            guard status == 0 else {
-                throw ProbeError("the counters cannot be read: \(BPFObject.errnoText(-status))")
-            }
-            var sum = Counts()
-            for value in values {
-                sum.emitted &+= value.emitted
-                sum.lost &+= value.lost
-                sum.filtered &+= value.filtered
-                sum.unspilled &+= value.unspilled
-            }
+            let sum = try sum(UInt32(index))
             if sum.emitted | sum.lost | sum.filtered | sum.unspilled != 0 { counts[index] = sum }
         }
         return counts
     }
 
+    private func sum(_ index: UInt32) throws(ProbeError) -> Counts {
+        let descriptor = try object.mapDescriptor("counters")
+        var values = [apus_counters](
+            repeating: apus_counters(), count: max(1, Int(libbpf_num_possible_cpus())))
+        var key = index
+        let status = unsafe values.withUnsafeMutableBytes {
+            unsafe bpf_map_lookup_elem(descriptor, &key, $0.baseAddress)
+        }
+        guard status == 0 else {
+            throw ProbeError("the counters cannot be read: \(BPFObject.errnoText(-status))")
+        }
+        var sum = Counts()
+        for value in values {
+            sum.emitted &+= value.emitted
+            sum.lost &+= value.lost
+            sum.filtered &+= value.filtered
+            sum.unspilled &+= value.unspilled
+        }
+        return sum
+    }
+
+    /// Children of traced processes that are not traced, as the table of the tree scope was full.
+    public func processesOutsideTreeTable() throws(ProbeError) -> UInt64 {
+        try sum(UInt32(APUS_COUNTER_TREE_FULL)).lost
+    }
+
+    /// How often the kernel refused to run a program of ours because one was running on that CPU.
+    /// What those runs would have emitted is in no other counter.
+    public func refusedRuns() -> UInt64 {
+        var refused: UInt64 = 0
+        for name in programs {
+            guard let descriptor = try? object.program(name) else { continue }
+            var information = bpf_prog_info()
+            var length = UInt32(MemoryLayout<bpf_prog_info>.size)
+            if unsafe bpf_obj_get_info_by_fd(descriptor, &information, &length) == 0 {
+                refused &+= information.recursion_misses
+            }
+        }
+        return refused
+    }
+
+    // MARK: What to attach
+
     /// 16 MiB hold 60 ms of the fastest flood, and longer than that a busy machine keeps the reader
     /// from its CPU at times. All rings together stay below 128 MiB, none below 2.
     private static func ringBytes(_ count: Int) -> Int { max(2 << 20, min(16 << 20, (128 << 20) / count)) }
-
-    // MARK: What to attach
 
     private struct Plan {
         var programs: Set<String> = ["sched_process_fork", "sched_process_exec", "sched_process_exit"]

@@ -1,4 +1,5 @@
 internal import Catalog
+internal import Glibc
 
 /// One option of a command. Parsing, help and completions all come from this.
 struct Option: Sendable {
@@ -34,10 +35,13 @@ struct Command: Sendable {
 
     func parse(_ words: ArraySlice<String>) throws -> Arguments {
         var arguments = Arguments()
+        for word in words.prefix(while: { $0 != "--" }) where word.unicodeScalars.contains("\u{fffd}") {
+            throw UsageError("'\(word)' is not UTF-8; only the words of a command may be anything")
+        }
         var rest = words
         while let word = rest.popFirst() {
             if word == "--" {
-                arguments.command = Array(rest)
+                arguments.command = Self.bytes(ofLast: rest.count)
                 arguments.hasSeparator = true
                 break
             }
@@ -68,6 +72,15 @@ struct Command: Sendable {
         return arguments
     }
 
+    /// The last words of the command line as they were given.
+    private static func bytes(ofLast count: Int) -> [[UInt8]] {
+        let total = Int(CommandLine.argc)
+        return (max(0, total - count)..<total).map { index in
+            guard let word = unsafe CommandLine.unsafeArgv[index] else { return [] }
+            return unsafe Array(UnsafeRawBufferPointer(start: word, count: strlen(word)))
+        }
+    }
+
     private func unknown(_ word: String) -> UsageError {
         let near = Catalog.nearest(to: word, among: options.map { "--\($0.name)" })
         let hint =
@@ -80,8 +93,8 @@ struct Arguments {
     var values: [String: [String]] = [:]
     var switches: Set<String> = []
     var operands: [String] = []
-    /// Words behind `--`.
-    var command: [String] = []
+    /// Words behind `--`, as the bytes they are: a command's arguments need not be text.
+    var command: [[UInt8]] = []
     var hasSeparator = false
 
     func last(_ option: String) -> String? { values[option]?.last }

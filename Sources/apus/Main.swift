@@ -1,4 +1,5 @@
 internal import Agent
+internal import CSystem
 internal import Catalog
 internal import Glibc
 
@@ -12,6 +13,7 @@ struct Main {
     ]
 
     static func main() {
+        apus_secure_standard_streams()
         exit(status(of: Array(CommandLine.arguments.dropFirst())))
     }
 

@@ -116,6 +116,14 @@ enum TraceCommand {
         if result.evictedProcesses > 0 {
             Console.note("forgot \(result.evictedProcesses) processes: their table was full")
         }
+        if let refusal = result.commandRefusal { Console.note(refusal) }
+        if result.escaped > 0 {
+            Console.note("\(result.escaped) processes are missing: the table of the tree scope was full")
+        }
+        if result.refusedRuns > 0 {
+            Console.note(
+                "the kernel refused \(result.refusedRuns) runs of hooks: so many events may be missing")
+        }
         if result.malformed > 0 { Console.note("malformed records: \(result.malformed)") }
         if result.unaccounted != 0 {
             Console.note("records unaccounted for: \(result.unaccounted); please report this")

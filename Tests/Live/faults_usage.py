@@ -193,15 +193,16 @@ def what_the_command_gets(apus, scenario, folder):
 
 
 def words_that_are_no_text(apus, scenario, folder):
-    """Names of files and arguments are bytes: the command gets those that apus was given."""
+    """The command gets the bytes that apus was given; options that are no text are refused, not bent."""
     word = b"\xff\xfe \xc3("
     result = subprocess.run([apus, "trace", "--output", "none", "--", "printf", "%s", word], stdin=NOWHERE,
                             capture_output=True, timeout=20, check=False)
     check(result.stdout == word, f"the argument {word} became {result.stdout}")
     path = os.fsencode(folder) + b"/\xff"
-    subprocess.run([apus, "trace", "--output", b"json:" + path, "--", "true"], stdin=NOWHERE, capture_output=True,
-                   timeout=20, check=False)
-    check(os.path.exists(path), f"the output is not where it was asked for: {os.listdir(os.fsencode(folder))}")
+    result = subprocess.run([apus, "trace", "--output", b"json:" + path, "--", "true"], stdin=NOWHERE,
+                            capture_output=True, timeout=20, check=False)
+    check(result.returncode == 2 and b"not UTF-8" in result.stderr, f"a path that is no text: {result}")
+    check(not os.listdir(os.fsencode(folder)), f"an output elsewhere: {os.listdir(os.fsencode(folder))}")
 
 
 def too_many_values(apus, scenario, folder):

@@ -100,7 +100,7 @@ import Testing
         ("tag=nett", "unknown set 'nett'; did you mean net"),
         ("tag=fs,nett", "unknown set 'nett'; did you mean net"),
         ("-tag=nett", "unknown set 'nett'; did you mean net"),
-        ("tag=nothing_like_a_set", "unknown set 'nothing_like_a_set'; there are 32bit_unique, "),
+        ("tag=nothing_like_a_set", "unknown set 'nothing_like_a_set'; `apus events list` shows them"),
         ("tag=", "unknown set ''"),
         ("tag=fs,", "unknown set ''"),
         ("openat,-openat", "no event is left: every chosen one was removed again"),

@@ -163,6 +163,7 @@ struct apus_scope_plan {
 /* ---- Counters, per CPU and event ------------------------------------------------------------ */
 
 #define APUS_MAX_EVENTS 1024
+#define APUS_COUNTER_TREE_FULL (APUS_MAX_EVENTS - 1) /* `lost`: children that the tree scope had no room for */
 
 struct apus_counters {
 	__u64 emitted;     /* records submitted to a ring */

@@ -51,18 +51,22 @@ int apus_try_tracing(int kind, uint32_t target);
 
 struct apus_child {
 	pid_t pid;
-	int gate; /* write end: closing it after a byte lets the child execute the command */
+	int gate;   /* write end: a byte lets the child execute the command */
+	int report; /* read end: the errno of an execve that failed */
 };
 
-/* Forks a child that waits at a gate and then executes `path`. The child has the default signal
- * dispositions and an empty mask. If execve fails it exits with 126 (127 for a missing file). */
+/* Forks a child that waits at a gate and then executes `path`, with the signals that we were started
+ * with. If execve fails it reports why and exits with 126 (127 for a missing file). */
 int apus_spawn_at_gate(const char *path, char *const argv[], char *const envp[], struct apus_child *child);
 /* Opens the gate. */
 void apus_open_gate(struct apus_child *child);
+/* The errno of the execve that failed, or 0. */
+int apus_execve_error(struct apus_child *child);
 
 /* ---- Signals ---- */
 
-/* From now on SIGINT, SIGTERM and SIGHUP are counted instead of acted on, and SIGPIPE is ignored.
+/* From now on SIGINT, SIGTERM and SIGHUP are noted instead of acted on, those that we were not started
+ * to ignore, and SIGPIPE is ignored.
  * The second SIGINT or SIGTERM ends the process at once with 128 + its number: the kernel detaches
  * what a dead process had attached. */
 void apus_watch_signals(void);
@@ -72,6 +76,10 @@ int apus_stop_signal(void);
 bool apus_stop_was_sent(void);
 
 /* ---- The rest ---- */
+
+/* Opens /dev/null on those of the three standard descriptors that are closed, so that no file of ours
+ * becomes standard error. */
+void apus_secure_standard_streams(void);
 
 /* Columns of the terminal behind a descriptor; 0 when it is none. */
 int apus_terminal_columns(int descriptor);
