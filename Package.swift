@@ -53,14 +53,17 @@ let package = Package(
             name: "apus", dependencies: ["Agent", "Catalog", "CSystem", "Outputs", "Policies", "Probes"],
             swiftSettings: strict),
 
+        .target(
+            name: "TestSupport", dependencies: ["CContract"], path: "Tests/Support", swiftSettings: strict),
         .testTarget(
             name: "CatalogTests", dependencies: ["Catalog"], exclude: ["Fixtures"],
             swiftSettings: strict),
         .testTarget(
-            name: "EventsTests", dependencies: ["CContract", "Events"], swiftSettings: strict),
-        .testTarget(name: "PoliciesTests", dependencies: ["Policies"], swiftSettings: strict),
+            name: "EventsTests", dependencies: ["CContract", "Events", "TestSupport"], swiftSettings: strict),
+        .testTarget(name: "PoliciesTests", dependencies: ["Policies", "TestSupport"], swiftSettings: strict),
         .testTarget(
-            name: "OutputsTests", dependencies: ["CContract", "Outputs"], swiftSettings: strict),
+            name: "OutputsTests", dependencies: ["CContract", "Outputs", "TestSupport"], swiftSettings: strict
+        ),
     ],
     swiftLanguageModes: [.v6]
 )

@@ -306,24 +306,6 @@ int one_syscall_exit(struct syscall_exit_context *context)
 	return 0;
 }
 
-/* ---- One system call: trampolines on its function --------------------------------------------
- * long __x64_sys_NAME(const struct pt_regs *regs), and __ia32_sys_NAME for 32-bit callers:
- * arch/x86/include/asm/syscall_wrapper.h, 5.10 to 6.18. The target is set for each one loaded. */
-
-SEC("fentry/__x64_sys_getpid")
-int BPF_PROG(one_syscall_fentry, struct pt_regs *regs)
-{
-	syscall_entered(current_task(), regs, regs->orig_ax);
-	return 0;
-}
-
-SEC("fexit/__x64_sys_getpid")
-int BPF_PROG(one_syscall_fexit, struct pt_regs *regs, long ret)
-{
-	syscall_returned(current_task(), regs, ret);
-	return 0;
-}
-
 /* ---- sys_enter and sys_exit as events -------------------------------------------------------- */
 
 static __always_inline void emit_generic(u32 number, u32 event, u32 index)

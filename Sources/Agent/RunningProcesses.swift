@@ -1,4 +1,5 @@
 internal import Glibc
+internal import State
 
 /// The processes that run now, from `/proc`.
 enum RunningProcesses {
@@ -31,23 +32,10 @@ enum RunningProcesses {
             let name = unsafe withUnsafePointer(to: &entry.pointee.d_name) {
                 unsafe $0.withMemoryRebound(to: CChar.self, capacity: 256) { unsafe String(cString: $0) }
             }
-            guard let process = UInt32(name), let parent = parent(of: process) else { continue }
+            guard let process = UInt32(name), let parent = ProcessStat(of: process)?.parent else { continue }
             parents[process] = parent
         }
         return parents
-    }
-
-    private static func parent(of process: UInt32) -> UInt32? {
-        let descriptor = unsafe open("/proc/\(process)/stat", O_RDONLY | O_CLOEXEC)
-        guard descriptor >= 0 else { return nil }
-        defer { close(descriptor) }
-        var buffer = [UInt8](repeating: 0, count: 512)
-        let count = unsafe buffer.withUnsafeMutableBytes { unsafe read(descriptor, $0.baseAddress, $0.count) }
-        guard count > 0, let parenthesis = buffer[..<count].lastIndex(of: UInt8(ascii: ")")) else {
-            return nil
-        }
-        let fields = buffer[(parenthesis + 1)..<count].split(separator: UInt8(ascii: " "))
-        return fields.count > 1 ? UInt32(String(decoding: fields[1], as: UTF8.self)) : nil
     }
 }
 

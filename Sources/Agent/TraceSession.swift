@@ -102,7 +102,8 @@ public final class TraceSession {
             sensor = try Sensor(sensorRequest, features: features, catalog: catalog)
             try Self.fillTrees(sensor, scope, pending: opened?.pid)
         } catch {
-            throw AgentError(error.description)
+            // The quick look at the start leaves trials out; now they may tell what is missing.
+            throw AgentError(Features().missingRequirement?.reason ?? error.description)
         }
         if sensor.usesSingleHooks && features[.compat].isPresent {
             notes.append(

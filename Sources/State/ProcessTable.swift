@@ -68,7 +68,7 @@ public final class ProcessTable {
 
     /// Reads `/proc/PID/exe`, if the process there is the one that started then: a number is used again.
     private static func ask(_ process: UInt32, start: UInt64) -> [UInt8] {
-        guard Self.startTicks(process) == start / tickNanoseconds else { return [] }
+        guard ProcessStat(of: process)?.startTicks == start / ProcessStat.tickNanoseconds else { return [] }
         var buffer = [UInt8](repeating: 0, count: 4096)
         let count = unsafe buffer.withUnsafeMutableBytes { bytes in
             unsafe readlink(
@@ -79,23 +79,6 @@ public final class ProcessTable {
         let path = buffer[..<count]
         let deleted = Array(" (deleted)".utf8)
         return Array(path.suffix(deleted.count) == deleted[...] ? path.dropLast(deleted.count) : path)
-    }
-
-    private static let tickNanoseconds = 1_000_000_000 / UInt64(max(1, sysconf(Int32(_SC_CLK_TCK))))
-
-    /// Start since boot in clock ticks: field 22 of `/proc/PID/stat`, counted behind the name's parenthesis.
-    private static func startTicks(_ process: UInt32) -> UInt64? {
-        let descriptor = unsafe open("/proc/\(process)/stat", O_RDONLY | O_CLOEXEC)
-        guard descriptor >= 0 else { return nil }
-        defer { close(descriptor) }
-        var buffer = [UInt8](repeating: 0, count: 1024)
-        let count = unsafe buffer.withUnsafeMutableBytes { unsafe read(descriptor, $0.baseAddress, $0.count) }
-        guard count > 0, let parenthesis = buffer[..<count].lastIndex(of: UInt8(ascii: ")")) else {
-            return nil
-        }
-        let fields = buffer[(parenthesis + 1)..<count].split(separator: UInt8(ascii: " "))
-        guard fields.count > 19 else { return nil }
-        return UInt64(String(decoding: fields[19], as: UTF8.self))
     }
 
     private static func bytes(_ span: RawSpan) -> [UInt8] {

@@ -1,6 +1,7 @@
 import CContract
 import Events
 import Glibc
+import TestSupport
 import Testing
 
 /// Memory that ends where the next page may not be touched, so that a read behind it ends the test.

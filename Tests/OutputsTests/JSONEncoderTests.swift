@@ -2,6 +2,7 @@ import CContract
 import Catalog
 import Events
 import Foundation
+import TestSupport
 import Testing
 
 @testable import Outputs

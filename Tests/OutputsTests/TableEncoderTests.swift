@@ -1,6 +1,7 @@
 import CContract
 import Catalog
 import Events
+import TestSupport
 import Testing
 
 @testable import Outputs

@@ -1,4 +1,5 @@
 import Policies
+import TestSupport
 import Testing
 
 /// Holds the plan, read by the formula of the kernel programs, against the words of the rule.
@@ -135,22 +136,4 @@ import Testing
         }
         return policies
     }
-}
-
-/// A small generator with a seed, so that a failure comes again.
-struct SplitMix64: RandomNumberGenerator {
-    private var state: UInt64
-
-    init(seed: UInt64) { state = seed }
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9e37_79b9_7f4a_7c15
-        var bits = state
-        bits = (bits ^ bits >> 30) &* 0xbf58_476d_1ce4_e5b9
-        bits = (bits ^ bits >> 27) &* 0x94d0_49bb_1331_11eb
-        return bits ^ bits >> 31
-    }
-
-    /// From 0 to below a limit; the slight bias does not matter here.
-    mutating func below(_ limit: Int) -> Int { Int(next() % UInt64(limit)) }
 }

@@ -1,25 +1,32 @@
-import CContract
+public import CContract
 
 /// Makes records as the kernel programs do, and as they never would.
-struct RecordBuilder {
-    struct Blob {
-        var field: UInt8
-        var bytes: [UInt8]
-        var flags: UInt8 = 0
-        var count: UInt16 = 1
+public struct RecordBuilder {
+    public struct Blob {
+        public var field: UInt8
+        public var bytes: [UInt8]
+        public var flags: UInt8
+        public var count: UInt16
+
+        public init(field: UInt8, bytes: [UInt8], flags: UInt8 = 0, count: UInt16 = 1) {
+            self.field = field
+            self.bytes = bytes
+            self.flags = flags
+            self.count = count
+        }
     }
 
-    var header = apus_record()
-    var values: [UInt64] = []
-    var blobs: [Blob] = []
+    public var header = apus_record()
+    public var values: [UInt64] = []
+    public var blobs: [Blob] = []
 
-    init(values: [UInt64] = [], blobs: [Blob] = []) {
+    public init(values: [UInt64] = [], blobs: [Blob] = []) {
         self.values = values
         self.blobs = blobs
     }
 
     /// At most 16 bytes.
-    mutating func setName(_ name: [UInt8]) {
+    public mutating func setName(_ name: [UInt8]) {
         unsafe withUnsafeMutableBytes(of: &header.comm) { place in
             for index in place.indices {
                 unsafe place[index] = index < name.count ? name[index] : 0
@@ -27,7 +34,7 @@ struct RecordBuilder {
         }
     }
 
-    func build() -> [UInt8] {
+    public func build() -> [UInt8] {
         var tail: [UInt8] = []
         for value in values { tail += bytes(of: value) }
         for blob in blobs {
