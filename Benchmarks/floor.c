@@ -1,4 +1,4 @@
-/* floor [--string | --bare] -- COMMAND ARGS...
+/* floor [--string | --bare | --pair] -- COMMAND ARGS...
  *
  * Traces COMMAND with floor.bpf.o, which lies beside this program, and counts. */
 #define _GNU_SOURCE
@@ -67,7 +67,16 @@ static pid_t start(char **command, int *gate)
 	return child;
 }
 
-static struct bpf_object *load_object(bool bare, bool want_string)
+static bool is_wanted(const char *program, bool bare, bool pair)
+{
+	if (!strcmp(program, "bare"))
+		return bare || pair;
+	if (!strcmp(program, "bare_exit"))
+		return pair;
+	return !bare && !pair;
+}
+
+static struct bpf_object *load_object(bool bare, bool pair, bool want_string)
 {
 	char path[4096] = "";
 	struct bpf_program *program;
@@ -85,7 +94,7 @@ static struct bpf_object *load_object(bool bare, bool want_string)
 	*(int *)bpf_map__initial_value(constants, &size) = want_string;
 	bpf_object__for_each_program(program, object)
 		bpf_program__set_autoload(program,
-					  bare == !strcmp(bpf_program__name(program), "bare"));
+					  is_wanted(bpf_program__name(program), bare, pair));
 	if (bpf_object__load(object))
 		die("load");
 	return object;
@@ -104,8 +113,9 @@ static unsigned long read_lost(struct bpf_object *object)
 int main(int argc, char **argv)
 {
 	bool bare = argc > 1 && !strcmp(argv[1], "--bare");
+	bool pair = argc > 1 && !strcmp(argv[1], "--pair");
 	bool want_string = argc > 1 && !strcmp(argv[1], "--string");
-	char **command = argv + 1 + (bare || want_string), one = 1;
+	char **command = argv + 1 + (bare || pair || want_string), one = 1;
 	struct bpf_program *program;
 	struct bpf_object *object;
 	struct ring_buffer *ring;
@@ -115,11 +125,11 @@ int main(int argc, char **argv)
 	pid_t child;
 
 	if (!command[0] || strcmp(command[0], "--") || !command[1]) {
-		fprintf(stderr, "usage: floor [--string | --bare] -- COMMAND ARGS...\n");
+		fprintf(stderr, "usage: floor [--string | --bare | --pair] -- COMMAND ARGS...\n");
 		return 2;
 	}
 	child = start(command + 1, &gate);
-	object = load_object(bare, want_string);
+	object = load_object(bare, pair, want_string);
 	bpf_map_update_elem(bpf_object__find_map_fd_by_name(object, "traced"), &child, &one, 0);
 	ring = ring_buffer__new(bpf_object__find_map_fd_by_name(object, "ring"), count_record,
 				&delivered, NULL);
