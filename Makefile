@@ -16,7 +16,7 @@ STATIC_BUILD = .build-static
 
 build:
 	@Scripts/setup build
-	@$(SWIFT_PATH) swift build -c release
+	@$(SWIFT_PATH) swift build -c release --product apus
 
 run: build
 	@exec $(BINARY) $(ARGS)

@@ -62,15 +62,7 @@ public struct OutputError: Error, CustomStringConvertible, Sendable {
     init(path: String?, events: Int) throws(OutputError) {
         self.path = path
         if let path {
-            descriptor = unsafe open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOCTTY, 0o600)
-            guard descriptor >= 0 else {
-                let reason = unsafe String(cString: strerror(errno))
-                unsafe lock = .allocate(capacity: 1)
-                unsafe changed = .allocate(capacity: 1)
-                free = []
-                delivered = []
-                throw OutputError("the output '\(path)' cannot be opened: \(reason)")
-            }
+            descriptor = try Self.open(path)
         } else {
             descriptor = STDOUT_FILENO
         }
@@ -90,6 +82,25 @@ public struct OutputError: Error, CustomStringConvertible, Sendable {
             }, Unmanaged.passRetained(self).toOpaque())
         guard status == 0 else { throw OutputError("no thread can be started for the output") }
         self.thread = thread
+    }
+
+    /// Opens a file for writing. A link that another user made is not followed: we are root, and it
+    /// may point at anything.
+    private static func open(_ path: String) throws(OutputError) -> Int32 {
+        let flags = O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOCTTY
+        var descriptor = unsafe Glibc.open(path, flags | O_NOFOLLOW, 0o600)
+        if descriptor < 0, errno == ELOOP {
+            var link = stat()
+            guard unsafe lstat(path, &link) == 0, link.st_uid == 0 || link.st_uid == geteuid() else {
+                throw OutputError("the output '\(path)' is a link that another user made; name its target")
+            }
+            descriptor = unsafe Glibc.open(path, flags, 0o600)
+        }
+        guard descriptor >= 0 else {
+            throw unsafe OutputError(
+                "the output '\(path)' cannot be opened: \(String(cString: strerror(errno)))")
+        }
+        return descriptor
     }
 
     deinit {

@@ -19,7 +19,7 @@ public struct TableEncoder: ~Copyable {
         self.catalog = catalog
         self.clock = clock
         self.columns = columns
-        isNarrow = (1..<110).contains(columns)
+        isNarrow = (1..<130).contains(columns)
         // Set to anything but nothing: no-color.org.
         let plain = unsafe getenv("NO_COLOR").map { unsafe $0.pointee != 0 } ?? false
         // Below 60 columns whole lines are cut, and a cut must not leave a colour on.

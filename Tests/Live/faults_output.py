@@ -27,6 +27,18 @@ def unwritable_outputs(apus, scenario, folder):
     check(not os.path.exists(mark), "the command ran")
 
 
+def links_of_others(apus, scenario, folder):
+    """Root follows its own links and nobody else's."""
+    target, link = os.path.join(folder, "target"), os.path.join(folder, "link")
+    os.symlink(target, link)
+    reviewed(run([apus, "trace", "--events", "getppid", "--output", f"json:{link}", "--", scenario, "flood", "3"]))
+    check(len(read_events(target)) == 3, "nothing came through a link of our own")
+    os.remove(target)
+    os.lchown(link, 65534, 65534)
+    refused([apus, "trace", "--output", f"json:{link}", "--", "true"], 1, "another user")
+    check(not os.path.exists(target), "the link was followed")
+
+
 def two_outputs(apus, scenario, folder):
     paths = [os.path.join(folder, name) for name in ("one.json", "two.json")]
     result = reviewed(run([apus, "trace", "--events", "getppid", "--output", f"json:{paths[0]},{paths[1]}", "--output",
@@ -292,7 +304,7 @@ def terminal(apus, scenario, folder):
 
 
 TESTS = [
-    unwritable_outputs, two_outputs, full_disk, one_full_disk_of_two, stopped_reader, stopped_tracer,
+    unwritable_outputs, links_of_others, two_outputs, full_disk, one_full_disk_of_two, stopped_reader, stopped_tracer,
     interrupted_flood, reader_that_leaves, signals_end_it, signals_reach_the_command, second_signal_ends_at_once,
     killed_tracer, ignored_hangup, flood, flood_into_tiny_rings, flood_of_threads, two_at_once, terminal,
 ]
