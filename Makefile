@@ -7,12 +7,14 @@
 
 ARGS ?= trace
 SWIFT_PATH = PATH="$$(Scripts/swift-path):$$PATH"
+# Warnings are errors in debug builds; see Package.swift.
+STRICT = APUS_STRICT=1
 BINARY = .build/release/apus
 STATIC = .build/apus-static
 # A static binary has its own build folder, as its flags would rebuild everything.
 STATIC_BUILD = .build-static
 
-.PHONY: build run test test-pure test-live test-vm static lint format bench clean
+.PHONY: build run test test-pure test-build test-live test-vm static lint format bench clean
 
 build:
 	@Scripts/setup build
@@ -21,11 +23,14 @@ build:
 run: build
 	@exec $(BINARY) $(ARGS)
 
-test: test-pure test-live test-vm
+test: test-pure test-build test-live test-vm
 
 test-pure:
 	@Scripts/setup build test
-	@$(SWIFT_PATH) swift test
+	@$(STRICT) $(SWIFT_PATH) swift test
+
+test-build: build
+	Tests/Build/run
 
 test-live: build
 	@Scripts/setup test
@@ -46,6 +51,7 @@ static:
 
 lint:
 	@Scripts/setup build
+	@$(STRICT) $(SWIFT_PATH) swift build --build-tests
 	@Scripts/lint
 
 format:

@@ -46,7 +46,7 @@ enum Completions {
                 let names = "--\(option.name)" + (option.short.map { "|-\($0)" } ?? "")
                 if option.name == "events" {
                     text +=
-                        "        \(names)) COMPREPLY=($(compgen -W \"$events\" -- \"${word##*,}\")); return ;;\n"
+                        "        \(names)) COMPREPLY=($(compgen -P \"${word%\"${word##*,}\"}\" -W \"$events\" -- \"${word##*,}\")); return ;;\n"
                 } else if !option.choices.isEmpty {
                     text +=
                         "        \(names)) COMPREPLY=($(compgen -W \"\(option.choices.joined(separator: " "))\" -- \"$word\")); return ;;\n"
