@@ -11,6 +11,7 @@ const volatile struct apus_scope_plan scope;
 const volatile bool want_environment;               /* sched_process_exec with `env` */
 const volatile bool tree_used;
 const volatile bool has_rdonly_cast;                /* the kernel has this function */
+const volatile bool has_group_dead;                 /* sched_process_exit says whether it is the last */
 
 struct ring {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);

@@ -19,7 +19,7 @@ static __always_inline void set_task(struct scratch *s, u32 first, struct task_s
 	set_value(s, first + 4, READ1(task, start_boottime));
 }
 
-static __always_inline void inherit_tree(u32 parent, u32 child)
+static __always_inline void inherit_tree(u32 parent, u32 child, u64 start)
 {
 	struct apus_tree_value *value;
 
@@ -29,6 +29,7 @@ static __always_inline void inherit_tree(u32 parent, u32 child)
 	if (value) {
 		struct apus_tree_value copy = *value;
 		copy.pending = 0;
+		copy.start = start;
 		if (bpf_map_update_elem(&scope_tree, &child, &copy, BPF_ANY))
 			count(APUS_COUNTER_TREE_FULL, COUNT_LOST);
 	}
@@ -39,7 +40,7 @@ int BPF_PROG(sched_process_fork, struct task_struct *parent, struct task_struct 
 {
 	struct scratch *s;
 
-	inherit_tree(READ1(parent, tgid), READ1(child, tgid));
+	inherit_tree(READ1(parent, tgid), READ1(child, tgid), READ1(child, start_boottime));
 	s = begin(current_task(), EVENT_SCHED_PROCESS_FORK, INDEX_SCHED_PROCESS_FORK, FIELDS_SCHED_PROCESS_FORK, true,
 		  false);
 	if (!s)
@@ -180,34 +181,55 @@ submit:
 	return 0;
 }
 
-/* ---- sched_process_exit: TP_PROTO(struct task_struct *p) until 6.14, then also bool group_dead,
- * include/trace/events/sched.h. The number of live threads has been counted down already. */
+/* ---- sched_process_exit: TP_PROTO(struct task_struct *p), since 6.16 also bool group_dead,
+ * include/trace/events/sched.h. Without it the last thread is told by the number of live ones, which
+ * has been counted down already: two that end at the same moment may both be told to be the last. */
 
 SEC("tp_btf/sched_process_exit")
-int BPF_PROG(sched_process_exit, struct task_struct *task)
+int sched_process_exit(u64 *context)
 {
+	struct task_struct *task = current_task();
 	u64 key = bpf_get_current_task();
 	struct stash *stash;
 	struct scratch *s;
-	u32 pid, code;
 	bool last;
+	u32 code;
 
-	task = readable(task);
-	last = READ2(task, signal, live.counter) == 0;
-	pid = READ1(task, tgid);
+	if (has_group_dead)
+		last = context[1] & 1;
+	else
+		last = READ2(task, signal, live.counter) == 0;
 	code = READ1(task, exit_code);
 	s = begin(task, EVENT_SCHED_PROCESS_EXIT, INDEX_SCHED_PROCESS_EXIT, FIELDS_SCHED_PROCESS_EXIT, last, false);
 	stash = bpf_task_storage_get(&stashes, CURRENT, 0, 0);
 	if (stash && stash->spilled)
 		bpf_map_delete_elem(&spills, &key); /* it died in a call */
-	if (tree_used && last)
-		bpf_map_delete_elem(&scope_tree, &pid);
 	if (!s)
 		return 0;
 	set_value(s, FIELD_SCHED_PROCESS_EXIT_EXIT_CODE, (code >> 8) & 0xff);
 	set_value(s, FIELD_SCHED_PROCESS_EXIT_SIGNAL_CODE, code & 0x7f);
 	set_value(s, FIELD_SCHED_PROCESS_EXIT_PROCESS_GROUP_EXIT, last);
 	submit(&lifecycle, s, INDEX_SCHED_PROCESS_EXIT, FIELDS_SCHED_PROCESS_EXIT * 8);
+	return 0;
+}
+
+/* ---- sched_process_free: TP_PROTO(struct task_struct *p), include/trace/events/sched.h, 5.10 to
+ * 6.18. No event: a process leaves its trees here, when nothing of it can happen any more. At its exit
+ * another of its threads may still have to report its own. Its number may be in use again. */
+
+SEC("tp_btf/sched_process_free")
+int BPF_PROG(sched_process_free, struct task_struct *task)
+{
+	struct apus_tree_value *value;
+	u32 pid;
+
+	task = readable(task);
+	pid = READ1(task, tgid);
+	if (READ1(task, pid) != pid)
+		return 0;
+	value = bpf_map_lookup_elem(&scope_tree, &pid);
+	if (value && (!value->start || value->start == READ1(task, start_boottime)))
+		bpf_map_delete_elem(&scope_tree, &pid);
 	return 0;
 }
 

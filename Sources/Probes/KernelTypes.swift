@@ -11,6 +11,8 @@ public struct KernelTypes: Sendable {
     public private(set) var compatSystemCalls: [String: UInt32] = [:]
     /// Whether programs may cast a pointer to one that is only read from (6.2).
     public private(set) var hasReadOnlyCast = false
+    /// Whether the tracepoint sched_process_exit says that the last thread ends (6.16).
+    public private(set) var hasGroupDead = false
     /// The LSM hook on which a trial is made.
     public private(set) var lsmTrialHook: UInt32?
 
@@ -50,10 +52,12 @@ public struct KernelTypes: Sendable {
         }
         var at = types
         var id: UInt32 = 0
+        var places: [Int] = [0]  // of types, by id; 0 is void
         while at + 12 <= typesEnd {
             id += 1
             let nameOffset = try word(at)
             let info = try word(at + 4)
+            places.append(at)
             let count = info & 0xffff
             let kind = info >> 24 & 0x1f
             switch kind {
@@ -84,6 +88,16 @@ public struct KernelTypes: Sendable {
             case 6, 13: at += 8 * count  // ENUM, FUNC_PROTO
             default: break
             }
+        }
+        // Typedef, pointer, prototype; its parameters are the probe's data, the task, and that.
+        if let typedef = tracepoints["sched_process_exit"] {
+            var place = places[Int(typedef)]
+            for _ in 0..<2 {
+                let next = try word(place + 8)
+                guard next < places.count else { return }
+                place = places[next]
+            }
+            hasGroupDead = try word(place + 4) & 0xffff == 3
         }
     }
 

@@ -70,6 +70,7 @@ public final class Sensor {
         try object.setConstant("self_pid", to: UInt32(getpid()))
         try object.setConstant("self_pid_ns", to: PIDNamespace.own)
         try object.setConstant("has_rdonly_cast", to: features.types?.hasReadOnlyCast ?? false)
+        try object.setConstant("has_group_dead", to: features.types?.hasGroupDead ?? false)
         try object.setConstant("ring_mask", to: UInt32(ringCount - 1))
         try object.setConstant("want_environment", to: request.wantsEnvironment)
         try object.setConstant("tree_used", to: request.scope.used[ScopeKey.tree.index] != 0)
@@ -211,6 +212,10 @@ public final class Sensor {
         _ request: SensorRequest, _ calls: [EventDefinition], _ catalog: Catalog
     ) throws(ProbeError) -> Plan {
         var plan = Plan()
+        if request.scope.used[ScopeKey.tree.index] != 0 {
+            plan.programs.insert("sched_process_free")
+            plan.attached.append("sched_process_free")
+        }
         for index in request.events.keys {
             guard case .hook = catalog.events[index].source else { continue }
             let name = catalog.events[index].name

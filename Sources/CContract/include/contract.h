@@ -143,6 +143,7 @@ struct apus_scope_value {
 struct apus_tree_value {
 	__u64 equals;
 	__u64 mentioned;
+	__u64 start;   /* of the process, ns since boot; 0: not known */
 	__u32 pending; /* waits for its first execve: nothing else of it is traced yet */
 	__u32 reserved;
 };
@@ -177,7 +178,7 @@ _Static_assert(sizeof(struct apus_blob) == 8, "apus_blob");
 _Static_assert(sizeof(struct apus_reader) == 8, "apus_reader");
 _Static_assert(sizeof(struct apus_syscall_row) == 64, "apus_syscall_row");
 _Static_assert(sizeof(struct apus_scope_value) == 16, "apus_scope_value");
-_Static_assert(sizeof(struct apus_tree_value) == 24, "apus_tree_value");
+_Static_assert(sizeof(struct apus_tree_value) == 32, "apus_tree_value");
 _Static_assert(sizeof(struct apus_counters) == 32, "apus_counters");
 
 #endif
