@@ -20,6 +20,8 @@ import Testing
         "sched_process_exec": ["Sources/Probes/Features.swift", "Sources/apus/TraceCommand.swift"],
         // Tracepoints of the kernel that all system calls pass, beside the events of the same names.
         "sys_enter": ["Sources/Probes/Sensor.swift", "Sources/apus/EventsCommands.swift", "Benchmarks/"],
+        // Whether this kernel's tracepoint tells the last thread.
+        "sched_process_exit": ["Sources/Probes/KernelTypes.swift"],
         "sys_exit": ["Sources/Probes/Sensor.swift", "Sources/apus/EventsCommands.swift", "Benchmarks/"],
     ]
 
