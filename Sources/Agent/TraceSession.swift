@@ -107,7 +107,7 @@ public final class TraceSession {
         }
         if sensor.usesSingleHooks && features[.compat].isPresent {
             notes.append(
-                "32-bit system calls are not seen by hooks on single system calls; --hooks all sees them, at a cost to every call"
+                "these hooks do not see 32-bit callers; --hooks all does, at a cost to every call"
             )
         }
         command = opened.take()
