@@ -1,6 +1,5 @@
 internal import CSystem
 internal import Glibc
-internal import Synchronization
 
 /// What went wrong with an output, in a sentence.
 public struct OutputError: Error, CustomStringConvertible, Sendable {
@@ -28,6 +27,9 @@ public struct OutputError: Error, CustomStringConvertible, Sendable {
         unsafe buffer.deallocate()
     }
 
+    /// Events of all kinds.
+    var total: UInt64 { counts.reduce(0) { $0 + UInt64($1) } }
+
     func clear() {
         unsafe buffer.pointee.removeAll()
         for index in counts.indices { counts[index] = 0 }
@@ -53,7 +55,6 @@ public struct OutputError: Error, CustomStringConvertible, Sendable {
     private let lock: UnsafeMutablePointer<pthread_mutex_t>
     private let changed: UnsafeMutablePointer<pthread_cond_t>
     private let descriptor: Int32
-    private var thread = pthread_t()
     private let path: String?
 
     private static let batches = 8
@@ -81,7 +82,6 @@ public struct OutputError: Error, CustomStringConvertible, Sendable {
                 return nil
             }, Unmanaged.passRetained(self).toOpaque())
         guard status == 0 else { throw OutputError("no thread can be started for the output") }
-        self.thread = thread
     }
 
     /// Opens a file for writing. A link that another user made is not followed: we are root, and it
@@ -157,7 +157,7 @@ public struct OutputError: Error, CustomStringConvertible, Sendable {
         while !isFinished {
             if unsafe pthread_cond_timedwait(changed, lock, &until) == ETIMEDOUT { break }
         }
-        let waiting = queue.reduce(0) { $0 + $1.counts.reduce(0) { $0 + UInt64($1) } }
+        let waiting = queue.reduce(0) { $0 + $1.total }
         let result = (delivered, undelivered + waiting + beingWritten)
         unsafe pthread_mutex_unlock(lock)
         return result
@@ -177,7 +177,7 @@ public struct OutputError: Error, CustomStringConvertible, Sendable {
             }
             let batch = queue.removeFirst()
             let hasFailed = failure != 0
-            beingWritten = batch.counts.reduce(0) { $0 + UInt64($1) }
+            beingWritten = batch.total
             unsafe pthread_mutex_unlock(lock)
 
             let error = hasFailed ? 0 : write(batch)
@@ -190,7 +190,7 @@ public struct OutputError: Error, CustomStringConvertible, Sendable {
                     delivered[index] += UInt64(count)
                 }
             } else {
-                undelivered += batch.counts.reduce(0) { $0 + UInt64($1) }
+                undelivered += batch.total
             }
             batch.clear()
             free.append(batch)

@@ -69,7 +69,7 @@ public struct Features: Sendable {
     public private(set) var states: [Feature: FeatureState] = [:]
     let types: KernelTypes?
     /// System calls that the kernel has, by the name in its definition; nil when tracefs does not tell.
-    private let definitions: Set<String>?
+    let definitions: Set<String>?
 
     /// - Parameter isThorough: also load trial programs, which takes a few milliseconds each.
     public init(isThorough: Bool = true) {

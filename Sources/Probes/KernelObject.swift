@@ -59,14 +59,13 @@ enum KernelObject {
     deinit { unsafe bpf_object__close(raw) }
 
     /// Verifies and loads the chosen programs and creates the maps.
-    borrowing func load(programs: Set<String>, withoutMaps: Set<String>) throws(ProbeError) {
+    borrowing func load(programs: Set<String>) throws(ProbeError) {
         var program = unsafe bpf_object__next_program(raw, nil)
         while let current = unsafe program {
             let name = unsafe String(cString: bpf_program__name(current))
             unsafe _ = bpf_program__set_autoload(current, programs.contains(name))
             unsafe program = bpf_object__next_program(raw, current)
         }
-        for name in withoutMaps { unsafe bpf_map__set_autocreate(try map(name), false) }
         let status = unsafe bpf_object__load(raw)
         guard status == 0 else {
             throw ProbeError(

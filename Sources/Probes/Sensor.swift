@@ -55,7 +55,7 @@ public final class Sensor {
                 nil
             }
         }
-        let plan = try Self.plan(request, calls.map(\.0), catalog)
+        let plan = try Self.plan(request, calls.map(\.0), features, catalog)
         usesSingleHooks = plan.single
         programs = plan.programs
         object = try BPFObject()
@@ -80,7 +80,7 @@ public final class Sensor {
             }
         }
         try object.setConstant("scope", to: Self.constants(request.scope))
-        try object.load(programs: plan.programs, withoutMaps: [])
+        try object.load(programs: plan.programs)
 
         for (slot, row) in SystemCallTable.rows(calls) {
             try Self.update(object.mapDescriptor("syscalls"), slot, row)
@@ -209,7 +209,7 @@ public final class Sensor {
     }
 
     private static func plan(
-        _ request: SensorRequest, _ calls: [EventDefinition], _ catalog: Catalog
+        _ request: SensorRequest, _ calls: [EventDefinition], _ features: Features, _ catalog: Catalog
     ) throws(ProbeError) -> Plan {
         var plan = Plan()
         if request.scope.used[ScopeKey.tree.index] != 0 {
@@ -240,7 +240,8 @@ public final class Sensor {
             }
             plan.single = true
         case .all: break
-        case .auto: plan.single = calls.count <= singleHookLimit && !hasCompatOnly && canHookSingly(calls)
+        case .auto:
+            plan.single = calls.count <= singleHookLimit && !hasCompatOnly && canHookSingly(calls, features)
         }
         if plan.single {
             plan.calls = calls.map { (KernelTypes.definitionName($0.name), SystemCallTable.needsEntry($0)) }
@@ -257,8 +258,8 @@ public final class Sensor {
         return plan
     }
 
-    private static func canHookSingly(_ calls: [EventDefinition]) -> Bool {
-        guard let definitions = try? Tracefs().systemCalls() else { return false }
+    private static func canHookSingly(_ calls: [EventDefinition], _ features: Features) -> Bool {
+        guard let definitions = features.definitions else { return false }
         return calls.allSatisfy { definitions.contains(KernelTypes.definitionName($0.name)) }
     }
 
