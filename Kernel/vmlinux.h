@@ -31,6 +31,7 @@ enum bpf_map_type {
 	BPF_MAP_TYPE_HASH = 1,
 	BPF_MAP_TYPE_ARRAY = 2,
 	BPF_MAP_TYPE_PERCPU_ARRAY = 6,
+	BPF_MAP_TYPE_LRU_HASH = 9,
 	BPF_MAP_TYPE_ARRAY_OF_MAPS = 12,
 	BPF_MAP_TYPE_RINGBUF = 27,
 	BPF_MAP_TYPE_TASK_STORAGE = 29,
@@ -43,16 +44,33 @@ enum { BPF_RB_NO_WAKEUP = 1 };
 
 /* Helpers that the oldest kernels lack; asked for with bpf_core_enum_value_exists. */
 enum bpf_func_id {
+	BPF_FUNC_task_storage_get = 156,     /* 5.11 */
 	BPF_FUNC_get_current_task_btf = 158, /* 5.11 */
 	BPF_FUNC_task_pt_regs = 175,         /* 5.15 */
 	BPF_FUNC_find_vma = 180,             /* 5.17 */
 };
+
+enum bpf_prog_type { BPF_PROG_TYPE_UNSPEC };
+
+enum bpf_link_type {
+	BPF_LINK_TYPE_RAW_TRACEPOINT = 1,
+	BPF_LINK_TYPE_TRACING = 2,
+	BPF_LINK_TYPE_PERF_EVENT = 7,
+};
+
+enum iter_type { ITER_KVEC = 3 };
+
+enum maple_type { maple_dense, maple_leaf_64, maple_range_64, maple_arange_64 };
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
 
 struct pt_regs {
 	unsigned long r15, r14, r13, r12, bp, bx, r11, r10, r9, r8, ax, cx, dx, si, di, orig_ax, ip, cs,
 		flags, sp, ss;
+};
+
+struct list_head {
+	struct list_head *next;
 };
 
 struct thread_info {
@@ -72,12 +90,46 @@ typedef struct {
 	unsigned int val;
 } kuid_t;
 
+typedef struct {
+	unsigned int val;
+} kgid_t;
+
+typedef struct {
+	u64 val; /* since 6.3; two 32-bit words before, the low one first */
+} kernel_cap_t;
+
 struct cred {
 	kuid_t uid;
+	kgid_t gid;
+	kuid_t suid;
+	kgid_t sgid;
+	kuid_t euid;
+	kgid_t egid;
+	kuid_t fsuid;
+	kgid_t fsgid;
+	unsigned int securebits;
+	kernel_cap_t cap_inheritable, cap_permitted, cap_effective, cap_bset, cap_ambient;
+	struct user_namespace *user_ns;
 };
 
 struct ns_common {
 	unsigned int inum;
+};
+
+struct user_namespace {
+	struct ns_common ns;
+};
+
+struct ipc_namespace {
+	struct ns_common ns;
+};
+
+struct cgroup_namespace {
+	struct ns_common ns;
+};
+
+struct net {
+	struct ns_common ns;
 };
 
 struct mnt_namespace {
@@ -100,6 +152,10 @@ struct uts_namespace {
 struct nsproxy {
 	struct uts_namespace *uts_ns;
 	struct mnt_namespace *mnt_ns;
+	struct ipc_namespace *ipc_ns;
+	struct pid_namespace *pid_ns_for_children;
+	struct net *net_ns;
+	struct cgroup_namespace *cgroup_ns;
 };
 
 struct upid {
@@ -136,8 +192,18 @@ struct qstr {
 
 typedef u32 dev_t;
 
+struct file_system_type {
+	const char *name;
+};
+
 struct super_block {
 	dev_t s_dev;
+	struct list_head s_mounts; /* of struct mount, before 6.18 */
+	struct file_system_type *s_type;
+};
+
+struct super_block___6_18 {
+	struct mount *s_mounts;
 };
 
 struct timespec64 {
@@ -151,30 +217,44 @@ struct inode {
 	unsigned long i_ino;
 	s64 i_ctime_sec; /* since 6.11 */
 	u32 i_ctime_nsec;
+	s64 i_size;
+	s64 i_atime_sec, i_mtime_sec; /* since 6.11 */
+	u32 i_atime_nsec, i_mtime_nsec;
+	struct pipe_inode_info *i_pipe;
 };
 
 struct inode___6_6 {
 	struct timespec64 __i_ctime; /* 6.6 to 6.10 */
+	struct timespec64 __i_atime, __i_mtime; /* 6.7 to 6.10 */
 };
 
 struct inode___old {
 	struct timespec64 i_ctime; /* before 6.6 */
+	struct timespec64 i_atime, i_mtime; /* before 6.7 */
 };
 
 struct dentry {
 	struct dentry *d_parent;
 	struct qstr d_name;
 	struct inode *d_inode;
+	struct super_block *d_sb;
 };
 
 struct vfsmount {
 	struct dentry *mnt_root;
+	struct super_block *mnt_sb;
 };
 
 struct mount {
 	struct mount *mnt_parent;
 	struct dentry *mnt_mountpoint;
 	struct vfsmount mnt;
+	struct list_head mnt_instance; /* before 6.18 */
+	struct mnt_namespace *mnt_ns;
+};
+
+struct mount___6_18 {
+	struct mount *mnt_next_for_sb;
 };
 
 struct path {
@@ -182,9 +262,58 @@ struct path {
 	struct dentry *dentry;
 };
 
+typedef struct {
+	s64 counter;
+} atomic64_t;
+
+typedef struct {
+	atomic64_t refcnt;
+} file_ref_t;
+
 struct file {
+	void *private_data;
 	struct path f_path;
 	struct inode *f_inode;
+	unsigned int f_flags;
+	unsigned int f_mode;
+	s64 f_pos;
+	file_ref_t f_ref; /* since 6.13 */
+};
+
+struct file___6_12 {
+	atomic64_t f_count; /* before 6.13 */
+};
+
+struct kiocb {
+	struct file *ki_filp;
+};
+
+struct kvec {
+	void *iov_base;
+	unsigned long iov_len;
+};
+
+struct iov_iter {
+	u8 iter_type;
+	struct kvec *kvec;
+	unsigned long count;
+	unsigned long nr_segs;
+};
+
+struct page {
+	void *mapping;
+};
+
+struct pipe_buffer {
+	struct page *page;
+	unsigned int offset, len;
+	unsigned int flags;
+};
+
+struct pipe_inode_info {
+	unsigned int head, tail;
+	unsigned int ring_size;
+	struct pipe_buffer *bufs;
 };
 
 struct fdtable {
@@ -201,18 +330,57 @@ struct fs_struct {
 	struct path pwd;
 };
 
+struct maple_tree {
+	void *ma_root;
+};
+
+struct maple_range_64 {
+	unsigned long pivot[15];
+	void *slot[16];
+};
+
+struct maple_arange_64 {
+	unsigned long pivot[9];
+	void *slot[10];
+};
+
+struct rb_node {
+	struct rb_node *rb_right;
+	struct rb_node *rb_left;
+};
+
+struct rb_root {
+	struct rb_node *rb_node;
+};
+
+struct mm_struct___6_0 { /* before 6.1 */
+	struct rb_root mm_rb;
+};
+
 struct mm_struct {
+	struct maple_tree mm_mt;
+	unsigned long mmap_base;
+	unsigned long start_code, end_code, start_data, end_data, start_brk, brk, start_stack;
 	unsigned long arg_start, arg_end, env_start, env_end;
 	unsigned long saved_auxv[52];
+	struct file *exe_file;
 };
 
 struct vm_area_struct {
-	unsigned long vm_start;
+	unsigned long vm_start, vm_end;
+	unsigned long vm_flags;
+	const void *vm_ops;
 	struct file *vm_file;
+};
+
+struct vm_area_struct___6_0 { /* before 6.1 */
+	unsigned long vm_start, vm_end;
+	struct rb_node vm_rb;
 };
 
 struct task_struct {
 	struct thread_info thread_info;
+	void *stack;
 	unsigned int flags;
 	struct mm_struct *mm;
 	int exit_code;
@@ -222,20 +390,56 @@ struct task_struct {
 	struct task_struct *group_leader;
 	struct pid *thread_pid;
 	u64 start_boottime;
+	struct cred *real_cred;
 	struct cred *cred;
 	char comm[16];
 	struct fs_struct *fs;
 	struct files_struct *files;
 	struct nsproxy *nsproxy;
 	struct signal_struct *signal;
+	struct sighand_struct *sighand;
+	unsigned long sas_ss_sp, sas_ss_size;
 	struct css_set *cgroups;
 };
 
 struct linux_binprm {
+	struct mm_struct *mm; /* the new one, until it is in use */
 	struct file *file;
 	const char *filename;
 	const char *interp;
 	int argc, envc;
+};
+
+struct subprocess_info {
+	const char *path;
+	char **argv;
+	char **envp;
+};
+
+typedef struct {
+	unsigned long sig[1];
+} sigset_t;
+
+struct sigaction {
+	void *sa_handler;
+	unsigned long sa_flags;
+	sigset_t sa_mask;
+};
+
+struct k_sigaction {
+	struct sigaction sa;
+};
+
+struct sighand_struct {
+	struct k_sigaction action[64];
+};
+
+struct rlimit {
+	unsigned long rlim_cur, rlim_max;
+};
+
+struct timezone {
+	int tz_minuteswest, tz_dsttime;
 };
 
 struct module {
@@ -244,8 +448,285 @@ struct module {
 	const char *srcversion;
 };
 
-#pragma clang attribute pop
+/* ---- Sockets ---- */
 
-struct bpf_map;
+struct in6_addr {
+	u8 bytes[16];
+};
+
+struct sock_common {
+	u32 skc_daddr, skc_rcv_saddr;
+	u16 skc_dport, skc_num;
+	unsigned short skc_family;
+	int skc_bound_dev_if;
+	struct in6_addr skc_v6_daddr, skc_v6_rcv_saddr;
+};
+
+struct sock {
+	struct sock_common __sk_common;
+};
+
+struct ipv6_pinfo {
+	struct in6_addr saddr;
+};
+
+struct inet_sock {
+	struct ipv6_pinfo *pinet6;
+	u32 inet_saddr;
+	u16 inet_sport;
+};
+
+struct sockaddr_un {
+	unsigned short sun_family;
+};
+
+struct unix_address {
+	int len;
+	struct sockaddr_un name[0];
+};
+
+struct unix_sock {
+	struct unix_address *addr;
+	struct sock *peer;
+};
+
+struct socket {
+	short type;
+	struct file *file;
+	struct sock *sk;
+};
+
+/* ---- Kernel code that adds to the kernel ---- */
+
+struct kprobe {
+	void *addr;
+	const char *symbol_name;
+	void *pre_handler, *post_handler;
+};
+
+struct kobject {
+	const char *name;
+};
+
+struct device {
+	struct kobject kobj;
+	struct device *parent;
+};
+
+struct proc_dir_entry {
+	const void *proc_ops;
+	char *name;
+	unsigned short mode;
+};
+
+/* ---- BPF ---- */
+
+struct bpf_insn {
+	u8 code;
+};
+
+struct bpf_prog_aux {
+	u32 id;
+	char name[16];
+	const char *attach_func_name;
+	struct bpf_trampoline *dst_trampoline;
+};
+
+struct bpf_prog {
+	enum bpf_prog_type type;
+	u32 len;
+	struct bpf_prog_aux *aux;
+	struct bpf_insn insnsi[0];
+};
+
+struct bpf_map {
+	u32 id;
+	char name[16];
+};
+
+struct tracepoint {
+	const char *name;
+};
+
+struct bpf_raw_event_map {
+	struct tracepoint *tp;
+};
+
+struct bpf_link {
+	enum bpf_link_type type;
+	struct bpf_prog *prog;
+};
+
+struct bpf_raw_tp_link {
+	struct bpf_raw_event_map *btp;
+};
+
+struct bpf_trampoline {
+	struct {
+		void *addr;
+	} func;
+};
+
+struct bpf_perf_link {
+	struct file *perf_file;
+};
+
+struct trace_event_call {
+	const char *name; /* and tp lie in a union */
+	struct tracepoint *tp;
+	void *filter; /* until 6.11 */
+	void *module; /* `mod` before 5.15 */
+	int flags;
+};
+
+struct perf_event {
+	struct trace_event_call *tp_event;
+};
+
+struct trace_probe_event {
+	struct trace_event_call call;
+	struct list_head probes;
+};
+
+struct trace_probe {
+	struct list_head list;
+};
+
+struct kretprobe {
+	struct kprobe kp;
+	void *handler;
+};
+
+struct trace_kprobe {
+	struct kretprobe rp;
+	const char *symbol;
+	struct trace_probe tp;
+};
+
+struct uprobe_consumer {
+	void *ret_handler;
+};
+
+struct trace_uprobe {
+	struct uprobe_consumer consumer;
+	char *filename;
+	unsigned long offset;
+	struct trace_probe tp;
+};
+
+/* ---- io_uring ---- */
+
+struct filename {
+	const char *name;
+};
+
+struct delayed_filename {
+	struct filename *__incomplete_filename;
+};
+
+struct io_cqe {
+	u64 user_data;
+	int fd;
+};
+
+struct io_uring_sqe {
+	u8 opcode;
+	int fd;
+};
+
+struct io_ring_ctx {
+	unsigned int flags;
+	u32 *sq_array;
+	struct io_uring_sqe *sq_sqes;
+	unsigned int cached_sq_head, sq_entries;
+};
+
+struct io_kiocb {
+	struct file *file;
+	u8 opcode;
+	struct io_cqe cqe; /* since 5.19 */
+	struct io_ring_ctx *ctx;
+	void *async_data;
+};
+
+struct io_kiocb___5_18 {
+	u32 flags;
+	u64 user_data;
+};
+
+/* What a request keeps for itself, at its beginning. */
+struct io_open {
+	int dfd;
+	struct filename *filename;
+};
+
+struct io_open___7_0 {
+	struct delayed_filename filename;
+};
+
+struct io_unlink {
+	int dfd;
+	struct filename *filename;
+};
+
+struct io_unlink___7_0 {
+	struct delayed_filename filename;
+};
+
+struct io_mkdir {
+	int dfd;
+	struct filename *filename;
+};
+
+struct io_mkdir___7_0 {
+	struct delayed_filename filename;
+};
+
+struct io_rename {
+	int old_dfd;
+	struct filename *oldpath, *newpath;
+};
+
+struct io_rename___7_0 {
+	struct delayed_filename oldpath, newpath;
+};
+
+struct io_link {
+	int old_dfd, new_dfd;
+	struct filename *oldpath, *newpath;
+};
+
+struct io_link___7_0 {
+	struct delayed_filename oldpath, newpath;
+};
+
+struct io_hardlink { /* before 5.19 */
+	int old_dfd;
+	struct filename *oldpath, *newpath;
+};
+
+struct io_symlink {
+	int new_dfd;
+	struct filename *oldpath, *newpath;
+};
+
+struct io_close {
+	int fd;
+};
+
+struct io_connect {
+	void *addr;
+	int addr_len;
+};
+
+struct io_bind {
+	int addr_len;
+};
+
+struct io_async_connect { /* before 6.10 */
+	u64 address;
+};
+
+#pragma clang attribute pop
 
 #endif

@@ -8,8 +8,9 @@ const volatile u32 self_pid_ns;                     /* its own pid namespace */
 const volatile u32 ring_mask;                       /* number of bulk rings - 1, a power of two - 1 */
 const volatile u64 wanted[INDEX_FIRST_SYSCALL];     /* policies, for each event that is no system call */
 const volatile struct apus_scope_plan scope;
+const volatile bool has_scope;                      /* `scope` restricts anything at all */
+const volatile bool want_paths = true;              /* of kernel objects, in any event */
 const volatile bool want_environment;               /* sched_process_exec with `env` */
-const volatile bool tree_used;
 const volatile bool has_rdonly_cast;                /* the kernel has this function */
 const volatile bool has_group_dead;                 /* sched_process_exit says whether it is the last */
 
@@ -74,17 +75,27 @@ struct {
 	__type(value, struct apus_tree_value);
 } scope_tree SEC(".maps");
 
-/* A path on its way from a dentry to the root and back. */
+/* A path on its way from a dentry to the root and back; or the search for a memory area, whose
+ * nodes are copied to `components`. */
 #define MAX_COMPONENTS 512
 struct walk {
+	u64 address, node, vma;
 	u64 dentry, mount;
 	u32 depth, at, start, truncated;
 	u64 components[MAX_COMPONENTS];
 };
 
-/* Where a record is put together. An array with one element a CPU, as values of a per-CPU array
- * end at 32 KiB. The data is longer than a record may be, so that a bounded read always fits. */
+/* Where a record is put together. The data is longer than a record may be, so that a bounded read
+ * always fits. Each CPU has several, as a program may interrupt another, and where the kernel is
+ * preemptible another task's: who begins a record claims one, who submits it gives it back. An array
+ * over all CPUs, as values of a per-CPU array end at 32 KiB. */
 struct scratch {
+	u64 claims;
+	u32 self;   /* its own key */
+	u32 index;  /* of the event, for the counters */
+	u32 offset; /* where the next blob goes */
+	u32 length; /* of what is to be appended, */
+	u64 from;   /* which lies there */
 	u64 args[8]; /* of the system call, its return value, and 1: indexed by enum apus_reader_length */
 	struct apus_record record;
 	u8 data[APUS_RECORD_DATA + 4096 + APUS_MAX_STRING + 64];
@@ -94,7 +105,7 @@ struct scratch {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, 1); /* the loader sets the number of CPUs */
+	__uint(max_entries, APUS_SCRATCHES); /* the loader multiplies it by the number of CPUs */
 	__type(key, u32);
 	__type(value, struct scratch);
 } scratches SEC(".maps");
@@ -118,6 +129,21 @@ struct {
 	__type(key, int);
 	__type(value, struct stash);
 } stashes SEC(".maps");
+
+/* The same for kernels without task storage (before 5.11). A task takes its own away when it ends. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 8192);
+	__type(key, u64); /* task */
+	__type(value, struct stash);
+} stash_table SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, u32);
+	__type(value, struct stash);
+} empty_stash SEC(".maps");
 
 /* Long inputs of calls in progress: few at a time, as such calls are short. Bounded; when it is
  * full the record says that the input was not read, and the counter `unspilled` grows. */

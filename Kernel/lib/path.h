@@ -2,85 +2,88 @@
 #ifndef APUS_PATH_H
 #define APUS_PATH_H
 
+#define NAME_MAX 255 /* bytes of one component, include/uapi/linux/limits.h */
+
 static __always_inline struct mount *real_mount(struct vfsmount *mnt)
 {
 	return (void *)mnt - bpf_core_field_offset(struct mount, mnt);
 }
 
-/* The walk keeps its state in the scratch and takes each step in a global function, so that the
- * verifier sees one step and not the product of all. */
+/* The walk goes in strides of 16 steps, each a call of a global function, so that the verifier sees
+ * 16 + 32 steps and not 512. What the steps add up to lies in the scratch, where it tells no states apart. */
+#define STRIDE 16
 
-/* One step towards the root: a component is noted, or a mount crossed. Returns 0 at the root. */
-__noinline long climb(void)
+/* Towards the root: components are noted and mounts crossed. Returns 0 at the root. */
+__noinline long climb(u32 self)
 {
-	struct scratch *s = scratch_of_this_cpu();
+	struct scratch *s = scratch_at(self);
 	struct dentry *dentry, *parent;
-	struct mount *mount;
+	struct mount *mount, *above;
 
 	if (!s)
 		return 0;
 	dentry = (struct dentry *)s->walk.dentry;
 	mount = (struct mount *)s->walk.mount;
-	if (dentry == BPF_CORE_READ(mount, mnt.mnt_root)) {
-		struct mount *above = BPF_CORE_READ(mount, mnt_parent);
-		if (above == mount)
+	for (u32 i = 0; i < STRIDE; i++) {
+		if (mount && dentry == READ(mount, mnt.mnt_root)) {
+			above = READ(mount, mnt_parent);
+			if (above == mount)
+				return 0;
+			dentry = READ(mount, mnt_mountpoint);
+			mount = above;
+			continue;
+		}
+		parent = READ(dentry, d_parent);
+		if (parent == dentry)
 			return 0;
-		s->walk.dentry = (u64)BPF_CORE_READ(mount, mnt_mountpoint);
-		s->walk.mount = (u64)above;
-		return 1;
+		s->walk.components[s->walk.depth++ & (MAX_COMPONENTS - 1)] = (u64)dentry;
+		dentry = parent;
 	}
-	parent = BPF_CORE_READ(dentry, d_parent);
-	if (parent == dentry)
-		return 0;
-	s->walk.components[s->walk.depth & (MAX_COMPONENTS - 1)] = (u64)dentry;
-	s->walk.depth++;
-	s->walk.dentry = (u64)parent;
+	s->walk.dentry = (u64)dentry;
+	s->walk.mount = (u64)mount;
 	return 1;
 }
 
-/* Writes the component nearest to the root that is not written yet. Returns 0 when none is left. */
-__noinline long descend(void)
+/* Away from the root: writes the components that are not written yet. Returns 0 when none is left. */
+__noinline long descend(u32 self)
 {
-	struct scratch *s = scratch_of_this_cpu();
-	struct dentry *component;
-	u32 at;
-	long n;
+	struct scratch *s = scratch_at(self);
 
-	if (!s || s->walk.depth == 0)
+	if (!s)
 		return 0;
-	at = s->walk.at;
-	if (at - s->walk.start > APUS_MAX_STRING - 258) {
-		s->walk.truncated = 1;
-		return 0;
+	for (u32 i = 0; i < STRIDE; i++) {
+		struct dentry *component;
+		u32 at = s->walk.at, length;
+
+		/* What is too long is cut in the end. */
+		if (s->walk.depth == 0 || at - s->walk.start >= APUS_MAX_STRING)
+			return 0;
+		component = (struct dentry *)s->walk.components[--s->walk.depth & (MAX_COMPONENTS - 1)];
+		s->data[at & 0x7fff] = '/';
+		length = READ(component, d_name.len) & NAME_MAX;
+		barrier_var(length);
+		length &= NAME_MAX;
+		bpf_probe_read_kernel(&s->data[(at + 1) & 0x7fff], length, READ(component, d_name.name));
+		s->walk.at = at + 1 + length;
 	}
-	s->walk.depth--;
-	component = (struct dentry *)s->walk.components[s->walk.depth & (MAX_COMPONENTS - 1)];
-	s->data[at & 0x7fff] = '/';
-	n = bpf_probe_read_kernel_str(&s->data[(at + 1) & 0x7fff], 256, BPF_CORE_READ(component, d_name.name));
-	s->walk.at = at + (n > 0 ? n : 1); /* the slash instead of the NUL */
 	return 1;
 }
 
-/* Appends the absolute path of a struct path in its mount namespace as a blob; returns the new offset.
- * A file that hangs on no mount (memfd, pipe) is its bare name. */
-__noinline long append_path(u64 path, u32 offset, u32 field)
+/* Appends the path from walk.dentry and walk.mount (0: within the file system only) to the root. */
+__noinline int append_walk(u32 self, u32 field)
 {
-	struct scratch *s = scratch_of_this_cpu();
-	struct vfsmount *vfsmount;
-	u32 length;
+	struct scratch *s = scratch_at(self);
+	struct dentry *start;
+	u32 length, flags = 0;
 
-	if (!s || offset > APUS_RECORD_DATA - 16)
-		return offset;
-	vfsmount = BPF_CORE_READ((struct path *)path, mnt);
-	s->walk.dentry = (u64)BPF_CORE_READ((struct path *)path, dentry);
-	if (!s->walk.dentry || !vfsmount)
-		return offset;
-	s->walk.mount = (u64)real_mount(vfsmount);
-	s->walk.start = s->walk.at = OFFSET(offset) + sizeof(struct apus_blob);
+	if (!s || !s->walk.dentry || s->offset > APUS_RECORD_DATA - 16)
+		return 0;
+	start = (struct dentry *)s->walk.dentry;
+	s->walk.start = s->walk.at = OFFSET(s->offset) + sizeof(struct apus_blob);
 	s->walk.depth = 0;
 	s->walk.truncated = 1;
-	for (u32 i = 0; i < MAX_COMPONENTS; i++) {
-		if (!climb()) {
+	for (u32 i = 0; i < MAX_COMPONENTS / STRIDE; i++) {
+		if (!climb(self)) {
 			s->walk.truncated = 0;
 			break;
 		}
@@ -91,17 +94,47 @@ __noinline long append_path(u64 path, u32 offset, u32 field)
 		s->data[(s->walk.at + 1) & 0x7fff] = 0x80;
 		s->data[(s->walk.at + 2) & 0x7fff] = 0xa6;
 		s->walk.at += 3;
+		flags = APUS_BLOB_TRUNCATED;
 	}
 	if (s->walk.depth == 0) {
-		struct dentry *only = BPF_CORE_READ((struct path *)path, dentry);
-		long n = bpf_probe_read_kernel_str(&s->data[s->walk.at & 0x7fff], 256, BPF_CORE_READ(only, d_name.name));
+		/* The root, or what hangs on no mount (memfd, pipe), whose bare name it is. */
+		long n = bpf_probe_read_kernel_str(&s->data[s->walk.at & 0x7fff], 256, READ(start, d_name.name));
 		s->walk.at += n > 0 ? n - 1 : 0;
 	}
-	for (u32 i = 0; i < MAX_COMPONENTS; i++)
-		if (!descend())
+	for (u32 i = 0; i < MAX_COMPONENTS / STRIDE; i++)
+		if (!descend(self))
 			break;
 	length = s->walk.at - s->walk.start;
-	return close_blob(s, offset, field, s->walk.truncated ? APUS_BLOB_TRUNCATED : 0, 1, length & 0x1fff);
+	if (length >= APUS_MAX_STRING) {
+		length = APUS_MAX_STRING - 1;
+		flags = APUS_BLOB_TRUNCATED;
+	}
+	s->offset = close_blob(s, s->offset, field, flags, 1, length & 0x1fff);
+	return 0;
+}
+
+/* Appends the absolute path of a struct path in its mount namespace. A file that hangs on no mount
+ * (memfd, pipe) is its bare name. */
+static __always_inline void append_path(struct scratch *s, u32 field, struct path *path)
+{
+	struct vfsmount *mount;
+
+	if (!want_paths)
+		return;
+	mount = READ(path, mnt);
+	s->walk.dentry = mount ? (u64)READ(path, dentry) : 0;
+	s->walk.mount = (u64)real_mount(mount);
+	append_walk(s->self, field);
+}
+
+/* Appends the path of a dentry from the root of its file system, for hooks that are given no mount. */
+static __always_inline void append_dentry_path(struct scratch *s, u32 field, struct dentry *dentry)
+{
+	if (!want_paths)
+		return;
+	s->walk.dentry = (u64)dentry;
+	s->walk.mount = 0;
+	append_walk(s->self, field);
 }
 
 /* Since 6.13 the top bit of the nanoseconds says that someone has looked (I_CTIME_QUERIED, include/linux/fs.h). */
@@ -110,13 +143,36 @@ __noinline long append_path(u64 path, u32 offset, u32 field)
 static __always_inline u64 inode_ctime(struct inode *inode)
 {
 	if (bpf_core_field_exists(inode->i_ctime_sec))
-		return BPF_CORE_READ(inode, i_ctime_sec) * 1000000000ULL +
-		       (BPF_CORE_READ(inode, i_ctime_nsec) & ~CTIME_QUERIED);
+		return READ(inode, i_ctime_sec) * 1000000000ULL + (READ(inode, i_ctime_nsec) & ~CTIME_QUERIED);
 	if (bpf_core_field_exists(((struct inode___6_6 *)inode)->__i_ctime))
 		return BPF_CORE_READ((struct inode___6_6 *)inode, __i_ctime.tv_sec) * 1000000000ULL +
 		       BPF_CORE_READ((struct inode___6_6 *)inode, __i_ctime.tv_nsec);
 	return BPF_CORE_READ((struct inode___old *)inode, i_ctime.tv_sec) * 1000000000ULL +
 	       BPF_CORE_READ((struct inode___old *)inode, i_ctime.tv_nsec);
+}
+
+static __always_inline u32 inode_device(struct inode *inode)
+{
+	return READ(inode, i_sb, s_dev);
+}
+
+/* Sets three fields in a row: device, inode number and last change. */
+static __always_inline void set_inode(struct scratch *s, u32 dev, struct inode *inode)
+{
+	set_value(s, dev, inode_device(inode));
+	set_value(s, dev + 1, READ(inode, i_ino));
+	set_value(s, dev + 2, inode_ctime(inode));
+}
+
+/* The file behind a descriptor of a task. */
+static __always_inline struct file *file_of(struct task_struct *task, u32 fd)
+{
+	struct fdtable *table = TASK(task, files, fdt);
+	struct file **fds = READ(table, fd), *file = NULL;
+
+	if (fd < READ(table, max_fds))
+		bpf_probe_read_kernel(&file, sizeof(file), &fds[fd]);
+	return file;
 }
 
 #endif

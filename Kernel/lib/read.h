@@ -11,6 +11,7 @@ union packed_reader {
 /* In `field_and_flags`, above the number of the field. */
 #define READ_COMPAT 0x100 /* pointers of 4 bytes */
 #define READ_LATE 0x200   /* an input that was not resident at entry */
+#define READ_SCRATCH 16   /* bits from here on: the number of the scratch */
 #define READ_FAULT (-1)
 #define READ_END (-2)
 
@@ -18,9 +19,9 @@ union packed_reader {
  * scratch. Returns the position behind it, READ_END at the array's end, READ_FAULT where the array
  * itself is not resident. Global, and the loop below keeps nothing else, so that the verifier sees
  * each once and not each combination. */
-__noinline long read_element(u64 address, u32 at, u32 compat)
+__noinline long read_element(u32 self, u64 address, u32 at, u32 compat)
 {
-	struct scratch *s = scratch_of_this_cpu();
+	struct scratch *s = scratch_at(self);
 	u64 string = 0;
 	u8 *to;
 	long n;
@@ -60,7 +61,7 @@ static __noinline long read_string_array(struct scratch *s, u64 address, u32 off
 
 	s->truncated = 0;
 	for (u32 i = 0; i <= APUS_MAX_ELEMENTS; i++) {
-		long next = read_element(address + elements * size, at, compat);
+		long next = read_element(s->self, address + elements * size, at, compat);
 
 		if (next == READ_FAULT && elements == 0)
 			return READ_FAULT;
@@ -86,7 +87,7 @@ __noinline long read_argument(u64 address, u64 reader_bits, u64 elements, u32 of
 {
 	union packed_reader packed = {.bits = reader_bits};
 	struct apus_reader reader = packed.reader;
-	struct scratch *s = scratch_of_this_cpu();
+	struct scratch *s = scratch_at(field_and_flags >> READ_SCRATCH);
 	u32 field = field_and_flags & 0xff;
 	u32 flags = field_and_flags & READ_LATE ? APUS_BLOB_AT_EXIT : 0;
 	u8 *to;

@@ -5,23 +5,57 @@
 /* Positions in struct apus_counters. */
 enum { COUNT_EMITTED, COUNT_LOST, COUNT_FILTERED, COUNT_UNSPILLED };
 
+/* Locked, as one probe may interrupt another on the same CPU. Relaxed and without a result, as that is
+ * the only atomic instruction that kernels before 5.12 take. */
+static __always_inline void atomic_add(u64 *to, u64 value)
+{
+	__atomic_fetch_add(to, value, __ATOMIC_RELAXED);
+}
+
 static __always_inline void count(u32 index, u32 what)
 {
 	struct apus_counters *c = bpf_map_lookup_elem(&counters, &index);
 
-	if (!c)
-		return;
-	/* Locked, though the counter is this CPU's: one probe may interrupt another on the same CPU,
-	 * and `emitted = delivered + lost` has to hold to the digit. */
-	__sync_fetch_and_add(&((u64 *)c)[what], 1);
+	/* `emitted = delivered + lost` has to hold to the digit. */
+	if (c)
+		atomic_add(&((u64 *)c)[what], 1);
 }
 
-static __always_inline struct scratch *scratch_of_this_cpu(void)
+/* ---- Scratches ---- */
+
+/* For global functions, which take numbers only: the scratch whose number is `self`. */
+static __always_inline struct scratch *scratch_at(u32 self)
 {
-	u32 cpu = bpf_get_smp_processor_id();
-
-	return bpf_map_lookup_elem(&scratches, &cpu);
+	return bpf_map_lookup_elem(&scratches, &self);
 }
+
+/* A free scratch of this CPU, or null. Two that ask at the same moment may both miss the same one and
+ * take the next, but never take the same. */
+static __always_inline struct scratch *claim_scratch(void)
+{
+	u32 first = bpf_get_smp_processor_id() * APUS_SCRATCHES;
+
+	for (u32 i = 0; i < APUS_SCRATCHES; i++) {
+		struct scratch *s = scratch_at(first + i);
+
+		if (!s)
+			return NULL;
+		atomic_add(&s->claims, 1);
+		if (*(volatile u64 *)&s->claims == 1) {
+			s->self = first + i;
+			return s;
+		}
+		atomic_add(&s->claims, -1);
+	}
+	return NULL;
+}
+
+static __always_inline void release_scratch(struct scratch *s)
+{
+	atomic_add(&s->claims, -1);
+}
+
+/* ---- Handing over ---- */
 
 static __always_inline void *bulk_ring(void)
 {
@@ -30,44 +64,107 @@ static __always_inline void *bulk_ring(void)
 	return bpf_map_lookup_elem(&bulk, &ring);
 }
 
-/* Hands over the scratch record, `length` bytes of data behind its header. Never wakes the reader:
- * it drains on a tick, and a wake-up costs several times what the record does. */
-static __always_inline void submit(void *ring, struct scratch *s, u32 index, u32 length)
+/* Hands over the scratch's record, whose data ends at `offset`. Never wakes the reader: it drains on a tick, and a wake-up costs several times what the record does. */
+static __always_inline void submit(void *ring, struct scratch *s)
 {
-	u32 size = sizeof(s->record) + (length & 0x7fff);
+	u32 length = s->offset, size;
 
+	if (length > sizeof(s->data))
+		length = sizeof(s->data);
+	size = sizeof(s->record) + length;
 	s->record.size = size;
 	if (ring && bpf_ringbuf_output(ring, &s->record, size, BPF_RB_NO_WAKEUP) == 0)
-		count(index, COUNT_EMITTED);
+		count(s->index, COUNT_EMITTED);
 	else
-		count(index, COUNT_LOST);
+		count(s->index, COUNT_LOST);
 }
 
-/* ---- Events that are no system calls -------------------------------------------------------- */
+/* ---- Events that are no system calls ----
+ *
+ *	struct scratch *s = BEGIN(SECURITY_FILE_OPEN);
+ *	if (!s)
+ *		return 0;
+ *	set_value(s, FIELD_SECURITY_FILE_OPEN_FLAGS, flags);
+ *	append_path(s, FIELD_SECURITY_FILE_OPEN_PATHNAME, &file->f_path);
+ *	return FINISH(s);
+ *
+ * Values that are not set are 0. Who begins must finish, or abandon. */
 
-/* Starts a record of a catalogue event in the scratch. `fields` values follow the header; returns
- * null when nobody wants it. */
-static __always_inline struct scratch *begin(struct task_struct *task, u32 event, u32 index, u32 fields,
-					     bool for_state, bool executing)
+enum {
+	FOR_STATE = 1, /* the state stores want it too, whatever the policies say */
+	EXECUTING = 2, /* at an execve, with which a traced command begins */
+};
+
+/* Starts a record of a catalogue event; `fields` values follow the header. Returns the number of its
+ * scratch + 1, or 0 when nobody wants it. Global, as it is in every program. */
+__noinline u32 begin_record(u32 event, u32 index, u32 fields, u32 options)
 {
-	u64 policies = wanted[index];
+	struct task_struct *own = own_task();
 	struct scratch *s;
+	u64 policies;
 
+	if (index >= INDEX_FIRST_SYSCALL)
+		return 0;
+	policies = wanted[index];
 	if (policies) {
-		policies = in_scope(task, policies, executing);
+		policies = in_scope(own, policies, options & EXECUTING);
 		if (!policies)
 			count(index, COUNT_FILTERED);
 	}
-	if (!policies && !for_state)
-		return NULL;
-	s = scratch_of_this_cpu();
-	if (!s)
-		return NULL;
-	fill_identity(&s->record, task, current_syscall(task), in_compat_syscall(task));
+	if (!policies && !(options & FOR_STATE))
+		return 0;
+	s = claim_scratch();
+	if (!s) {
+		count(index, COUNT_LOST);
+		return 0;
+	}
+	fill_identity(&s->record, own, own_syscall(own), in_compat_syscall(own));
 	s->record.event = event;
 	s->record.policies = policies;
 	s->record.value_count = fields;
+	s->index = index;
+	s->offset = fields * 8;
+	return s->self + 1;
+}
+
+static __always_inline struct scratch *begin(u32 event, u32 index, u32 fields, u32 options)
+{
+	u32 number = begin_record(event, index, fields, options);
+	struct scratch *s = number ? scratch_at(number - 1) : NULL;
+
+	if (s)
+		for (u32 i = 0; i < fields && i < APUS_MAX_VALUES; i++)
+			((u64 *)s->data)[i] = 0;
 	return s;
+}
+
+#define BEGIN(NAME) begin(EVENT_##NAME, INDEX_##NAME, FIELDS_##NAME, 0)
+#define BEGIN_FOR_STATE(NAME, options) begin(EVENT_##NAME, INDEX_##NAME, FIELDS_##NAME, FOR_STATE | (options))
+#define IS_WANTED(NAME) (wanted[INDEX_##NAME] != 0)
+
+/* Hands over the record of scratch `self`, to the lifecycle ring or to this CPU's. */
+__noinline int finish_record(u32 self, u32 to_lifecycle)
+{
+	struct scratch *s = scratch_at(self);
+
+	if (!s)
+		return 0;
+	if (to_lifecycle)
+		submit(&lifecycle, s);
+	else
+		submit(bulk_ring(), s);
+	release_scratch(s);
+	return 0;
+}
+
+#define FINISH(s) finish_record((s)->self, false)
+#define FINISH_LIFECYCLE(s) finish_record((s)->self, true)
+
+/* For a record that turns out not to be one. */
+static __always_inline int abandon(struct scratch *s)
+{
+	release_scratch(s);
+	return 0;
 }
 
 static __always_inline void set_value(struct scratch *s, u32 field, u64 value)
@@ -94,21 +191,67 @@ static __always_inline u32 close_blob(struct scratch *s, u32 offset, u32 field, 
 	return OFFSET(offset) + sizeof(*blob) + PAD8(length & 0x3fff);
 }
 
-/* Appends a NUL-terminated string of the kernel's as a blob; returns the new offset. */
-static __always_inline u32 append_kernel_string(struct scratch *s, u32 offset, u32 field, const void *from)
+/* What is to be appended goes to a global function through the scratch: it takes no typed pointers. */
+
+__noinline int append_string_from(u32 self, u32 field)
 {
+	struct scratch *s = scratch_at(self);
+	u32 offset;
 	long n;
 
+	if (!s || !s->from)
+		return 0;
+	offset = s->offset;
 	if (offset > APUS_RECORD_DATA - 16)
-		return offset;
-	n = bpf_probe_read_kernel_str(&s->data[OFFSET(offset) + sizeof(struct apus_blob)], STRING_READ, from);
+		return 0;
+	n = bpf_probe_read_kernel_str(&s->data[OFFSET(offset) + sizeof(struct apus_blob)], STRING_READ, (void *)s->from);
 	if (n < 0)
-		return offset;
+		return 0;
 	if (n == 0)
 		n = 1;
 	if (n == STRING_READ)
-		return close_blob(s, offset, field, APUS_BLOB_TRUNCATED, 1, APUS_MAX_STRING - 1);
-	return close_blob(s, offset, field, 0, 1, n - 1);
+		s->offset = close_blob(s, offset, field, APUS_BLOB_TRUNCATED, 1, APUS_MAX_STRING - 1);
+	else
+		s->offset = close_blob(s, offset, field, 0, 1, n - 1);
+	return 0;
+}
+
+/* Appends a NUL-terminated string of the kernel's; nothing where the pointer is null. */
+static __always_inline void append_string(struct scratch *s, u32 field, const void *string)
+{
+	s->from = (u64)string;
+	append_string_from(s->self, field);
+}
+
+__noinline int append_bytes_from(u32 self, u32 field)
+{
+	struct scratch *s = scratch_at(self);
+	u32 offset, length, flags = 0;
+
+	if (!s || !s->from)
+		return 0;
+	offset = s->offset;
+	length = s->length;
+	if (offset > APUS_RECORD_DATA - 16 || !length)
+		return 0;
+	if (length > APUS_MAX_STRING) {
+		length = APUS_MAX_STRING;
+		flags = APUS_BLOB_TRUNCATED;
+	}
+	barrier_var(length);
+	length &= 2 * APUS_MAX_STRING - 1;
+	if (bpf_probe_read_kernel(&s->data[OFFSET(offset) + sizeof(struct apus_blob)], length, (void *)s->from))
+		return 0;
+	s->offset = close_blob(s, offset, field, flags, 1, length);
+	return 0;
+}
+
+/* Appends bytes of kernel memory, 4096 at most. */
+static __always_inline void append_bytes(struct scratch *s, u32 field, const void *bytes, u32 length)
+{
+	s->from = (u64)bytes;
+	s->length = length;
+	append_bytes_from(s->self, field);
 }
 
 #endif

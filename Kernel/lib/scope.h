@@ -35,17 +35,20 @@ static __always_inline bool is_self(struct task_struct *task, u32 pid)
 
 	if (self_pid_ns == INITIAL_PID_NS)
 		return pid == self_pid;
-	namespaced(READ1(task, group_leader), pid, &number, &ns);
+	namespaced(TASK(task, group_leader), pid, &number, &ns);
 	return number == self_pid && ns == self_pid_ns;
 }
 
-static __always_inline u64 in_scope(struct task_struct *task, u64 policies, bool executing)
+/* `own` is from own_task(). */
+static __always_inline u64 in_scope(struct task_struct *own, u64 policies, bool executing)
 {
-	u64 pid_tgid = bpf_get_current_pid_tgid();
-	u32 pid = pid_tgid >> 32, tid = pid_tgid;
+	struct task_struct *task = HAS_HELPER(get_current_task_btf) ? readable(own) : own;
+	u32 pid = TASK(own, tgid), tid = TASK(own, pid);
 
 	if (is_self(task, pid))
 		return 0;
+	if (!has_scope)
+		return policies;
 	if (scope.used[APUS_SCOPE_TREE]) {
 		struct apus_tree_value *value = bpf_map_lookup_elem(&scope_tree, &pid);
 		if (value && value->pending && !executing)
@@ -66,7 +69,7 @@ static __always_inline u64 in_scope(struct task_struct *task, u64 policies, bool
 		policies &= allowed(APUS_SCOPE_PID, &both, in_ranges(0, pid) | in_ranges(0, tid));
 	}
 	if (scope.used[APUS_SCOPE_UID]) {
-		u32 uid = READ2(task, cred, uid.val);
+		u32 uid = TASK(task, cred, uid.val);
 		policies &= allowed(APUS_SCOPE_UID, bpf_map_lookup_elem(&scope_uid, &uid), in_ranges(1, uid));
 	}
 	if (scope.used[APUS_SCOPE_COMM]) {
@@ -75,7 +78,7 @@ static __always_inline u64 in_scope(struct task_struct *task, u64 policies, bool
 		policies &= allowed(APUS_SCOPE_COMM, bpf_map_lookup_elem(&scope_comm, &comm), 0);
 	}
 	if (scope.used[APUS_SCOPE_MNTNS]) {
-		u32 ns = READ3(task, nsproxy, mnt_ns, ns.inum);
+		u32 ns = TASK(task, nsproxy, mnt_ns, ns.inum);
 		policies &= allowed(APUS_SCOPE_MNTNS, bpf_map_lookup_elem(&scope_mntns, &ns), 0);
 	}
 	if (scope.used[APUS_SCOPE_PIDNS]) {
@@ -85,12 +88,12 @@ static __always_inline u64 in_scope(struct task_struct *task, u64 policies, bool
 	}
 	if (scope.used[APUS_SCOPE_UTS]) {
 		struct uts_name name = {};
-		struct uts_namespace *uts = READ2(task, nsproxy, uts_ns);
+		struct uts_namespace *uts = TASK(task, nsproxy, uts_ns);
 		bpf_core_read_str(name.bytes, sizeof(name.bytes), &uts->name.nodename);
 		policies &= allowed(APUS_SCOPE_UTS, bpf_map_lookup_elem(&scope_uts, &name), 0);
 	}
 	if (scope.used[APUS_SCOPE_CGROUP]) {
-		u64 cgroup = DIRECT_TASK ? task->cgroups->dfl_cgrp->kn->id : BPF_CORE_READ(task, cgroups, dfl_cgrp, kn, id);
+		u64 cgroup = control_group(task);
 		policies &= allowed(APUS_SCOPE_CGROUP, bpf_map_lookup_elem(&scope_cgroup, &cgroup), 0);
 	}
 	return policies;

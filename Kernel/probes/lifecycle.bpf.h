@@ -8,22 +8,22 @@
 
 static __always_inline void set_task(struct scratch *s, u32 first, struct task_struct *task)
 {
-	u32 tid, pid, ns, host_tid = READ1(task, pid), host_pid = READ1(task, tgid);
+	u32 tid, pid, ns, host_tid = TASK(task, pid), host_pid = TASK(task, tgid);
 
 	namespaced(task, host_tid, &tid, &ns);
-	namespaced(READ1(task, group_leader), host_pid, &pid, &ns);
+	namespaced(TASK(task, group_leader), host_pid, &pid, &ns);
 	set_value(s, first, host_tid);
 	set_value(s, first + 1, tid);
 	set_value(s, first + 2, host_pid);
 	set_value(s, first + 3, pid);
-	set_value(s, first + 4, READ1(task, start_boottime));
+	set_value(s, first + 4, TASK(task, start_boottime));
 }
 
 static __always_inline void inherit_tree(u32 parent, u32 child, u64 start)
 {
 	struct apus_tree_value *value;
 
-	if (!tree_used || parent == child)
+	if (!scope.used[APUS_SCOPE_TREE] || parent == child)
 		return;
 	value = bpf_map_lookup_elem(&scope_tree, &parent);
 	if (value) {
@@ -35,24 +35,21 @@ static __always_inline void inherit_tree(u32 parent, u32 child, u64 start)
 	}
 }
 
-SEC("tp_btf/sched_process_fork")
-int BPF_PROG(sched_process_fork, struct task_struct *parent, struct task_struct *child)
+ON_TRACEPOINT(sched_process_fork, sched_process_fork, struct task_struct *parent, struct task_struct *child)
 {
 	struct scratch *s;
 
-	inherit_tree(READ1(parent, tgid), READ1(child, tgid), READ1(child, start_boottime));
-	s = begin(current_task(), EVENT_SCHED_PROCESS_FORK, INDEX_SCHED_PROCESS_FORK, FIELDS_SCHED_PROCESS_FORK, true,
-		  false);
-	if (!s)
-		return 0;
 	parent = readable(parent);
 	child = readable(child);
+	inherit_tree(TASK(parent, tgid), TASK(child, tgid), TASK(child, start_boottime));
+	s = BEGIN_FOR_STATE(SCHED_PROCESS_FORK, 0);
+	if (!s)
+		return 0;
 	set_task(s, FIELD_SCHED_PROCESS_FORK_PARENT_TID, parent);
 	set_task(s, FIELD_SCHED_PROCESS_FORK_CHILD_TID, child);
-	set_task(s, FIELD_SCHED_PROCESS_FORK_PARENT_PROCESS_TID, READ2(child, real_parent, group_leader));
-	set_task(s, FIELD_SCHED_PROCESS_FORK_LEADER_TID, READ1(child, group_leader));
-	submit(&lifecycle, s, INDEX_SCHED_PROCESS_FORK, FIELDS_SCHED_PROCESS_FORK * 8);
-	return 0;
+	set_task(s, FIELD_SCHED_PROCESS_FORK_PARENT_PROCESS_TID, TASK(child, real_parent, group_leader));
+	set_task(s, FIELD_SCHED_PROCESS_FORK_LEADER_TID, TASK(child, group_leader));
+	return FINISH_LIFECYCLE(s);
 }
 
 /* ---- sched_process_exec: TP_PROTO(struct task_struct *p, pid_t old_pid, struct linux_binprm *bprm),
@@ -62,57 +59,34 @@ int BPF_PROG(sched_process_fork, struct task_struct *parent, struct task_struct 
 #define AT_NULL 0
 #define AT_BASE 7 /* include/uapi/linux/auxvec.h: where the ELF interpreter was mapped */
 
-struct interpreter {
-	struct file *file;
-};
-
-static long take_file(struct task_struct *task, struct vm_area_struct *vma, struct interpreter *found)
-{
-	found->file = BPF_CORE_READ(vma, vm_file);
-	return 0;
-}
-
 /* The ELF interpreter is what is mapped at AT_BASE: the kernel keeps no other trace of it. */
-static __always_inline struct file *elf_interpreter(struct task_struct *task)
+static __always_inline struct file *elf_interpreter(struct scratch *s, struct mm_struct *mm)
 {
-	struct interpreter found = {};
-	u64 base = 0;
+	struct vm_area_struct *vma;
 
-	if (!bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_find_vma))
-		return NULL;
 	for (u32 i = 0; i < 26; i++) {
 		unsigned long entry[2] = {};
-		bpf_core_read(entry, sizeof(entry), &task->mm->saved_auxv[i * 2]);
+		bpf_core_read(entry, sizeof(entry), &mm->saved_auxv[i * 2]);
 		if (entry[0] == AT_NULL)
 			break;
 		if (entry[0] == AT_BASE) {
-			base = entry[1];
-			break;
+			vma = find_vma(s, mm, entry[1]);
+			return vma ? READ(vma, vm_file) : NULL;
 		}
 	}
-	if (base)
-		bpf_find_vma(CURRENT, base, take_file, &found, 0);
-	return found.file;
-}
-
-static __always_inline void set_inode(struct scratch *s, u32 dev, struct inode *inode)
-{
-	set_value(s, dev, BPF_CORE_READ(inode, i_sb, s_dev));
-	set_value(s, dev + 1, BPF_CORE_READ(inode, i_ino));
-	set_value(s, dev + 2, inode_ctime(inode));
+	return NULL;
 }
 
 /* Appends a run of NUL-terminated strings of the new image: its arguments or its environment. */
-static __always_inline u32 append_strings(struct scratch *s, u32 offset, u32 field, u64 from, u64 to, u32 elements)
+static __always_inline void append_strings(struct scratch *s, u32 field, u64 from, u64 to, u32 elements)
 {
+	u32 offset = OFFSET(s->offset), flags = 0;
 	u64 length = to - from;
-	u32 flags = 0;
 
 	/* Barriers keep the bounds on the registers that are used, for the 6.1 verifier. */
-	offset = OFFSET(offset);
 	barrier_var(offset);
 	if (offset > APUS_RECORD_DATA - APUS_MAX_ARRAY - 16 || to <= from)
-		return offset;
+		return;
 	if (length >= APUS_MAX_ARRAY) {
 		length = APUS_MAX_ARRAY - 1;
 		flags = APUS_BLOB_TRUNCATED;
@@ -120,73 +94,62 @@ static __always_inline u32 append_strings(struct scratch *s, u32 offset, u32 fie
 	barrier_var(length);
 	length &= APUS_MAX_ARRAY - 1;
 	if (bpf_probe_read_user(&s->data[offset + sizeof(struct apus_blob)], length, (void *)from))
-		return offset;
-	return close_blob(s, offset, field, flags, elements, length);
+		return;
+	s->offset = close_blob(s, offset, field, flags, elements, length);
 }
 
-SEC("tp_btf/sched_process_exec")
-int BPF_PROG(sched_process_exec, struct task_struct *task, s32 old_pid, struct linux_binprm *bprm)
+ON_TRACEPOINT(sched_process_exec, sched_process_exec, struct task_struct *task, s32 old_pid, struct linux_binprm *bprm)
 {
-	u32 offset = FIELDS_SCHED_PROCESS_EXEC * 8, pid = bpf_get_current_pid_tgid() >> 32;
-	struct file *file = BPF_CORE_READ(bprm, file), *interpreter, *standard_input = NULL;
-	struct mm_struct *mm = BPF_CORE_READ(task, mm);
+	u32 pid = bpf_get_current_pid_tgid() >> 32;
+	struct file *file = READ(bprm, file), *interpreter, *standard_input = NULL;
 	struct apus_tree_value *tree;
+	struct mm_struct *mm;
 	struct stash *stash;
 	struct scratch *s;
 	struct file **fds;
 
 	task = readable(task);
-	if (tree_used && (tree = bpf_map_lookup_elem(&scope_tree, &pid)))
+	mm = TASK(task, mm);
+	if (scope.used[APUS_SCOPE_TREE] && (tree = bpf_map_lookup_elem(&scope_tree, &pid)))
 		tree->pending = 0;
-	s = begin(current_task(), EVENT_SCHED_PROCESS_EXEC, INDEX_SCHED_PROCESS_EXEC, FIELDS_SCHED_PROCESS_EXEC, true,
-		  true);
+	s = BEGIN_FOR_STATE(SCHED_PROCESS_EXEC, EXECUTING);
 	if (!s)
 		return 0;
-	for (u32 i = 0; i < FIELDS_SCHED_PROCESS_EXEC; i++)
-		set_value(s, i, 0);
-	offset = append_path((u64)&file->f_path, offset, FIELD_SCHED_PROCESS_EXEC_PATHNAME);
-	if (offset > APUS_RECORD_DATA)
-		return 0;
+	append_path(s, FIELD_SCHED_PROCESS_EXEC_PATHNAME, &file->f_path);
 	if (!s->record.policies)
-		goto submit; /* the state stores need no more */
-	offset = append_kernel_string(s, offset, FIELD_SCHED_PROCESS_EXEC_CMDPATH, BPF_CORE_READ(bprm, filename));
-	set_inode(s, FIELD_SCHED_PROCESS_EXEC_DEV, BPF_CORE_READ(file, f_inode));
-	set_value(s, FIELD_SCHED_PROCESS_EXEC_INODE_MODE, BPF_CORE_READ(file, f_inode, i_mode));
-	interpreter = elf_interpreter(task);
+		return FINISH_LIFECYCLE(s); /* the state stores need no more */
+	append_string(s, FIELD_SCHED_PROCESS_EXEC_CMDPATH, READ(bprm, filename));
+	set_inode(s, FIELD_SCHED_PROCESS_EXEC_DEV, READ(file, f_inode));
+	set_value(s, FIELD_SCHED_PROCESS_EXEC_INODE_MODE, READ(file, f_inode, i_mode));
+	interpreter = elf_interpreter(s, mm);
 	if (interpreter) {
-		offset = append_path((u64)&interpreter->f_path, offset,
-				     FIELD_SCHED_PROCESS_EXEC_INTERPRETER_PATHNAME);
-		set_inode(s, FIELD_SCHED_PROCESS_EXEC_INTERPRETER_DEV, BPF_CORE_READ(interpreter, f_inode));
+		append_path(s, FIELD_SCHED_PROCESS_EXEC_INTERPRETER_PATHNAME, &interpreter->f_path);
+		set_inode(s, FIELD_SCHED_PROCESS_EXEC_INTERPRETER_DEV, READ(interpreter, f_inode));
 	}
-	offset = append_strings(s, offset, FIELD_SCHED_PROCESS_EXEC_ARGV, BPF_CORE_READ(mm, arg_start),
-				BPF_CORE_READ(mm, arg_end), BPF_CORE_READ(bprm, argc));
-	offset = append_kernel_string(s, offset, FIELD_SCHED_PROCESS_EXEC_INTERP, BPF_CORE_READ(bprm, interp));
-	fds = BPF_CORE_READ(task, files, fdt, fd);
+	append_strings(s, FIELD_SCHED_PROCESS_EXEC_ARGV, READ(mm, arg_start), READ(mm, arg_end), READ(bprm, argc));
+	append_string(s, FIELD_SCHED_PROCESS_EXEC_INTERP, READ(bprm, interp));
+	fds = TASK(task, files, fdt, fd);
 	bpf_probe_read_kernel(&standard_input, sizeof(standard_input), fds);
 	if (standard_input) {
-		set_value(s, FIELD_SCHED_PROCESS_EXEC_STDIN_TYPE, BPF_CORE_READ(standard_input, f_inode, i_mode) & S_IFMT);
-		offset = append_path((u64)&standard_input->f_path, offset,
-				     FIELD_SCHED_PROCESS_EXEC_STDIN_PATH);
+		set_value(s, FIELD_SCHED_PROCESS_EXEC_STDIN_TYPE, READ(standard_input, f_inode, i_mode) & S_IFMT);
+		append_path(s, FIELD_SCHED_PROCESS_EXEC_STDIN_PATH, &standard_input->f_path);
 	}
-	set_value(s, FIELD_SCHED_PROCESS_EXEC_INVOKED_FROM_KERNEL, !!(READ2(task, real_parent, flags) & PF_KTHREAD));
-	stash = bpf_task_storage_get(&stashes, CURRENT, 0, 0);
+	set_value(s, FIELD_SCHED_PROCESS_EXEC_INVOKED_FROM_KERNEL, !!(TASK(task, real_parent, flags) & PF_KTHREAD));
+	stash = stash_of_current(false);
 	if (stash)
-		offset = append_kernel_string(s, offset, FIELD_SCHED_PROCESS_EXEC_PREV_COMM, stash->previous_comm);
+		append_string(s, FIELD_SCHED_PROCESS_EXEC_PREV_COMM, stash->previous_comm);
 	if (want_environment)
-		offset = append_strings(s, offset, FIELD_SCHED_PROCESS_EXEC_ENV, BPF_CORE_READ(mm, env_start),
-					BPF_CORE_READ(mm, env_end), BPF_CORE_READ(bprm, envc));
-	offset = append_path((u64)&BPF_CORE_READ(task, fs)->pwd, offset, FIELD_SCHED_PROCESS_EXEC_PWD);
-submit:
-	submit(&lifecycle, s, INDEX_SCHED_PROCESS_EXEC, offset);
-	return 0;
+		append_strings(s, FIELD_SCHED_PROCESS_EXEC_ENV, READ(mm, env_start), READ(mm, env_end),
+			       READ(bprm, envc));
+	append_path(s, FIELD_SCHED_PROCESS_EXEC_PWD, &TASK(task, fs)->pwd);
+	return FINISH_LIFECYCLE(s);
 }
 
 /* ---- sched_process_exit: TP_PROTO(struct task_struct *p), since 6.16 also bool group_dead,
  * include/trace/events/sched.h. Without it the last thread is told by the number of live ones, which
  * has been counted down already: two that end at the same moment may both be told to be the last. */
 
-SEC("tp_btf/sched_process_exit")
-int sched_process_exit(u64 *context)
+ON_TRACEPOINT(sched_process_exit, sched_process_exit, struct task_struct *ending)
 {
 	struct task_struct *task = current_task();
 	u64 key = bpf_get_current_task();
@@ -196,39 +159,39 @@ int sched_process_exit(u64 *context)
 	u32 code;
 
 	if (has_group_dead)
-		last = context[1] & 1;
+		last = ctx[1] & 1;
 	else
-		last = READ2(task, signal, live.counter) == 0;
-	code = READ1(task, exit_code);
-	s = begin(task, EVENT_SCHED_PROCESS_EXIT, INDEX_SCHED_PROCESS_EXIT, FIELDS_SCHED_PROCESS_EXIT, last, false);
-	stash = bpf_task_storage_get(&stashes, CURRENT, 0, 0);
+		last = TASK(task, signal, live.counter) == 0;
+	code = TASK(task, exit_code);
+	s = last ? BEGIN_FOR_STATE(SCHED_PROCESS_EXIT, 0) : BEGIN(SCHED_PROCESS_EXIT);
+	stash = stash_of_current(false);
 	if (stash && stash->spilled)
 		bpf_map_delete_elem(&spills, &key); /* it died in a call */
+	if (!HAS_HELPER(task_storage_get))
+		bpf_map_delete_elem(&stash_table, &key);
 	if (!s)
 		return 0;
 	set_value(s, FIELD_SCHED_PROCESS_EXIT_EXIT_CODE, (code >> 8) & 0xff);
 	set_value(s, FIELD_SCHED_PROCESS_EXIT_SIGNAL_CODE, code & 0x7f);
 	set_value(s, FIELD_SCHED_PROCESS_EXIT_PROCESS_GROUP_EXIT, last);
-	submit(&lifecycle, s, INDEX_SCHED_PROCESS_EXIT, FIELDS_SCHED_PROCESS_EXIT * 8);
-	return 0;
+	return FINISH_LIFECYCLE(s);
 }
 
 /* ---- sched_process_free: TP_PROTO(struct task_struct *p), include/trace/events/sched.h, 5.10 to
  * 6.18. No event: a process leaves its trees here, when nothing of it can happen any more. At its exit
  * another of its threads may still have to report its own. Its number may be in use again. */
 
-SEC("tp_btf/sched_process_free")
-int BPF_PROG(sched_process_free, struct task_struct *task)
+ON_TRACEPOINT(sched_process_free, sched_process_free, struct task_struct *task)
 {
 	struct apus_tree_value *value;
 	u32 pid;
 
 	task = readable(task);
-	pid = READ1(task, tgid);
-	if (READ1(task, pid) != pid)
+	pid = TASK(task, tgid);
+	if (TASK(task, pid) != pid)
 		return 0;
 	value = bpf_map_lookup_elem(&scope_tree, &pid);
-	if (value && (!value->start || value->start == READ1(task, start_boottime)))
+	if (value && (!value->start || value->start == TASK(task, start_boottime)))
 		bpf_map_delete_elem(&scope_tree, &pid);
 	return 0;
 }
@@ -237,28 +200,23 @@ int BPF_PROG(sched_process_free, struct task_struct *task)
  * include/trace/events/task.h, 5.10 to 6.18. task->comm is still the old name. An exec renames too,
  * which is how sched_process_exec knows the name before. */
 
-SEC("tp_btf/task_rename")
-int BPF_PROG(task_rename, struct task_struct *task, const char *comm)
+ON_TRACEPOINT(task_rename, task_rename, struct task_struct *task, const char *comm)
 {
-	u32 offset = FIELDS_TASK_RENAME * 8;
 	struct scratch *s;
 
-	if (wanted[INDEX_SCHED_PROCESS_EXEC] && READ1(task, pid) == (s32)bpf_get_current_pid_tgid()) {
-		struct stash *stash = bpf_task_storage_get(&stashes, CURRENT, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
+	if (wanted[INDEX_SCHED_PROCESS_EXEC] && TASK(task, pid) == (s32)bpf_get_current_pid_tgid()) {
+		struct stash *stash = stash_of_current(true);
 		if (stash)
 			bpf_core_read_str(stash->previous_comm, sizeof(stash->previous_comm), &task->comm);
 	}
-	if (!wanted[INDEX_TASK_RENAME])
+	if (!IS_WANTED(TASK_RENAME))
 		return 0;
-	s = begin(current_task(), EVENT_TASK_RENAME, INDEX_TASK_RENAME, FIELDS_TASK_RENAME, false, false);
+	s = BEGIN(TASK_RENAME);
 	if (!s)
 		return 0;
-	set_value(s, 0, 0);
-	set_value(s, 1, 0);
-	offset = append_kernel_string(s, offset, FIELD_TASK_RENAME_OLD_NAME, &task->comm);
-	offset = append_kernel_string(s, offset, FIELD_TASK_RENAME_NEW_NAME, comm);
-	submit(bulk_ring(), s, INDEX_TASK_RENAME, offset);
-	return 0;
+	append_string(s, FIELD_TASK_RENAME_OLD_NAME, &task->comm);
+	append_string(s, FIELD_TASK_RENAME_NEW_NAME, comm);
+	return FINISH(s);
 }
 
 #endif

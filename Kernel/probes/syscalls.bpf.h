@@ -22,12 +22,12 @@ static __always_inline bool is_execve(u32 slot)
 static __always_inline void read_registers(u64 *args, struct pt_regs *regs, bool compat)
 {
 	/* The i386 convention is bx, cx, dx, si, di, bp; user space may leave anything above 32 bits. */
-	args[0] = compat ? (u32)regs->bx : regs->di;
-	args[1] = compat ? (u32)regs->cx : regs->si;
-	args[2] = compat ? (u32)regs->dx : regs->dx;
-	args[3] = compat ? (u32)regs->si : regs->r10;
-	args[4] = compat ? (u32)regs->di : regs->r8;
-	args[5] = compat ? (u32)regs->bp : regs->r9;
+	args[0] = compat ? (u32)REGISTER(regs, bx) : REGISTER(regs, di);
+	args[1] = compat ? (u32)REGISTER(regs, cx) : REGISTER(regs, si);
+	args[2] = compat ? (u32)REGISTER(regs, dx) : REGISTER(regs, dx);
+	args[3] = compat ? (u32)REGISTER(regs, si) : REGISTER(regs, r10);
+	args[4] = compat ? (u32)REGISTER(regs, di) : REGISTER(regs, r8);
+	args[5] = compat ? (u32)REGISTER(regs, bp) : REGISTER(regs, r9);
 }
 
 /* How many elements a reader is to read. */
@@ -44,7 +44,7 @@ static __always_inline u64 reader_elements(struct apus_reader *reader, u64 *args
 
 /* Appends what the arguments chosen by `phase`, or by the bits of `retry`, point at. Adds to
  * `*faults` the arguments whose memory was not resident. */
-static __always_inline u32 append_arguments(struct apus_syscall_row *row, u64 *args, u32 phase, u32 retry, u32 offset,
+static __always_inline u32 append_arguments(struct apus_syscall_row *row, struct scratch *s, u32 phase, u32 retry, u32 offset,
 					    bool compat, u32 *faults)
 {
 	for (u32 i = 0; i < APUS_SYSCALL_ARGS; i++) {
@@ -53,13 +53,13 @@ static __always_inline u32 append_arguments(struct apus_syscall_row *row, u64 *a
 		bool again = retry & (1u << i);
 		long next;
 
-		if (reader->kind == APUS_READ_NONE || !args[i])
+		if (reader->kind == APUS_READ_NONE || !s->args[i])
 			continue;
 		if (reader->phase != phase && !again)
 			continue;
 		packed.reader = *reader;
-		next = read_argument(args[i], packed.bits, reader_elements(reader, args), offset,
-				     i | (compat ? READ_COMPAT : 0) | (again ? READ_LATE : 0));
+		next = read_argument(s->args[i], packed.bits, reader_elements(reader, s->args), offset,
+				     i | s->self << READ_SCRATCH | (compat ? READ_COMPAT : 0) | (again ? READ_LATE : 0));
 		if (next >= 0)
 			offset = next;
 		else
@@ -72,7 +72,7 @@ static __always_inline u32 append_arguments(struct apus_syscall_row *row, u64 *a
 static __always_inline void stash_call(struct apus_syscall_row *row, struct scratch *s,
 				       u32 slot, u64 policies, bool compat)
 {
-	struct stash *stash = bpf_task_storage_get(&stashes, CURRENT, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
+	struct stash *stash = stash_of_current(true);
 	u64 key = bpf_get_current_task();
 	u32 length, faults = 0;
 
@@ -82,7 +82,7 @@ static __always_inline void stash_call(struct apus_syscall_row *row, struct scra
 		bpf_map_delete_elem(&spills, &key); /* of a call whose return was not seen */
 	for (u32 i = 0; i < APUS_SYSCALL_ARGS; i++)
 		stash->args[i] = s->args[i];
-	length = append_arguments(row, s->args, APUS_AT_ENTRY, 0, 0, compat, &faults);
+	length = append_arguments(row, s, APUS_AT_ENTRY, 0, 0, compat, &faults);
 	stash->policies = policies;
 	stash->spilled = 0;
 	if (length <= STASH_DATA) {
@@ -171,12 +171,14 @@ static __always_inline void emit_full(struct task_struct *task, struct apus_sysc
 		retry = 0;
 	phase = failed ? APUS_AT_EXIT_FAILED : APUS_AT_EXIT;
 	if (retry || (row->flags & APUS_ROW_READS_AT_EXIT))
-		offset = append_arguments(row, s->args, phase, retry, offset, compat, &faults);
+		offset = append_arguments(row, s, phase, retry, offset, compat, &faults);
 	for (u32 i = 0; i < APUS_SYSCALL_ARGS; i++)
 		if (i < n)
 			((u64 *)s->data)[i] = s->args[i];
 	((u64 *)s->data)[n] = s->args[APUS_LENGTH_RETURN_VALUE];
-	submit(bulk_ring(), s, row->index, offset);
+	s->index = row->index;
+	s->offset = offset;
+	submit(bulk_ring(), s);
 }
 
 static __always_inline void syscall_entered(struct task_struct *task, struct pt_regs *regs, u32 number)
@@ -184,15 +186,21 @@ static __always_inline void syscall_entered(struct task_struct *task, struct pt_
 	bool compat = in_compat_syscall(task);
 	u32 slot = syscall_slot(number, compat);
 	struct apus_syscall_row *row = bpf_map_lookup_elem(&syscalls, &slot);
-	struct scratch *s = scratch_of_this_cpu();
+	struct scratch *s;
 	u64 policies;
 
-	if (!s || !row || !row->policies || !(row->flags & (APUS_ROW_NEEDS_ENTRY | APUS_ROW_EMIT_AT_ENTRY)))
+	if (!row || !row->policies || !(row->flags & (APUS_ROW_NEEDS_ENTRY | APUS_ROW_EMIT_AT_ENTRY)))
 		return;
 	policies = in_scope(task, row->policies, row->flags & APUS_ROW_REPLACES_MEMORY);
 	if (!policies) {
 		if (row->flags & APUS_ROW_EMIT_AT_ENTRY)
 			count(row->index, COUNT_FILTERED);
+		return;
+	}
+	s = claim_scratch();
+	if (!s) {
+		if (row->flags & APUS_ROW_EMIT_AT_ENTRY)
+			count(row->index, COUNT_LOST);
 		return;
 	}
 	read_registers(s->args, regs, compat);
@@ -202,19 +210,20 @@ static __always_inline void syscall_entered(struct task_struct *task, struct pt_
 		emit_plain(task, row, s, number, policies, compat);
 	else
 		stash_call(row, s, slot, policies, compat);
+	release_scratch(s);
 }
 
 static __always_inline void syscall_returned(struct task_struct *task, struct pt_regs *regs, s64 ret)
 {
 	bool compat = in_compat_syscall(task);
-	u32 number = regs->orig_ax, slot = syscall_slot(number, compat);
-	struct scratch *s = scratch_of_this_cpu();
+	u32 number = REGISTER(regs, orig_ax), slot = syscall_slot(number, compat);
 	struct apus_syscall_row *row;
 	struct stash *stash = NULL;
+	struct scratch *s;
 	u64 policies;
 
 	if (is_execve(slot) && ret == 0) {
-		stash = bpf_task_storage_get(&stashes, CURRENT, 0, 0);
+		stash = stash_of_current(false);
 		if (stash && stash->slot && is_execve(stash->slot - 1)) {
 			slot = stash->slot - 1;
 			compat = slot >= APUS_SYSCALL_SLOTS;
@@ -223,27 +232,35 @@ static __always_inline void syscall_returned(struct task_struct *task, struct pt
 		stash = NULL;
 	}
 	row = bpf_map_lookup_elem(&syscalls, &slot);
-	if (!s || !row || !row->policies || (row->flags & APUS_ROW_EMIT_AT_ENTRY))
+	if (!row || !row->policies || (row->flags & APUS_ROW_EMIT_AT_ENTRY))
 		return;
 	if ((row->flags & APUS_ROW_RETURNS_TWICE) && ret == 0)
 		return;
 	if (compat)
 		ret = (s32)ret;
 	if (row->flags & APUS_ROW_NEEDS_ENTRY) {
-		stash = bpf_task_storage_get(&stashes, CURRENT, 0, 0);
+		stash = stash_of_current(false);
 		if (stash && stash->slot != slot + 1)
 			stash = NULL;
 	}
 	if (stash) {
 		policies = stash->policies;
-		for (u32 i = 0; i < APUS_SYSCALL_ARGS; i++)
-			s->args[i] = stash->args[i];
 	} else {
 		policies = in_scope(task, row->policies, row->flags & APUS_ROW_REPLACES_MEMORY);
 		if (!policies) {
 			count(row->index, COUNT_FILTERED);
 			return;
 		}
+	}
+	s = claim_scratch();
+	if (!s) {
+		count(row->index, COUNT_LOST);
+		return;
+	}
+	if (stash) {
+		for (u32 i = 0; i < APUS_SYSCALL_ARGS; i++)
+			s->args[i] = stash->args[i];
+	} else {
 		read_registers(s->args, regs, compat);
 	}
 	s->args[APUS_LENGTH_RETURN_VALUE] = ret;
@@ -252,23 +269,55 @@ static __always_inline void syscall_returned(struct task_struct *task, struct pt
 		emit_full(task, row, s, stash, number, policies, compat);
 	else
 		emit_plain(task, row, s, number, policies, compat);
+	release_scratch(s);
 }
 
 /* ---- All system calls: one pair of tracepoints and the table --------------------------------
  * TP_PROTO(struct pt_regs *regs, long id), TP_PROTO(struct pt_regs *regs, long ret):
  * include/trace/events/syscalls.h, 5.10 to 6.18. */
 
-SEC("tp_btf/sys_enter")
-int BPF_PROG(all_syscalls_enter, struct pt_regs *regs, long id)
+ON_TRACEPOINT(all_syscalls_enter, sys_enter, struct pt_regs *regs, long id)
 {
-	syscall_entered(current_task(), regs, id);
+	syscall_entered(own_task(), regs, id);
 	return 0;
 }
 
-SEC("tp_btf/sys_exit")
-int BPF_PROG(all_syscalls_exit, struct pt_regs *regs, long ret)
+ON_TRACEPOINT(all_syscalls_exit, sys_exit, struct pt_regs *regs, long ret)
 {
-	syscall_returned(current_task(), regs, ret);
+	syscall_returned(own_task(), regs, ret);
+	return 0;
+}
+
+/* The same by perf tracepoints, which cost more, for preemptible kernels: they may let another task run
+ * in the middle of a program, and then refuse to run the program for that task. Those of perf are never
+ * preempted (trace_event_raw_sys_enter and _exit of include/trace/events/syscalls.h). */
+struct all_syscalls_enter_context {
+	u64 common;
+	long number;
+	u64 args[APUS_SYSCALL_ARGS];
+};
+
+struct all_syscalls_exit_context {
+	u64 common;
+	long number;
+	long ret;
+};
+
+SEC("tracepoint/raw_syscalls/sys_enter")
+int all_syscalls_enter__perf(struct all_syscalls_enter_context *context)
+{
+	struct task_struct *task = own_task();
+
+	syscall_entered(task, user_registers(task), context->number);
+	return 0;
+}
+
+SEC("tracepoint/raw_syscalls/sys_exit")
+int all_syscalls_exit__perf(struct all_syscalls_exit_context *context)
+{
+	struct task_struct *task = own_task();
+
+	syscall_returned(task, user_registers(task), context->ret);
 	return 0;
 }
 
@@ -291,65 +340,41 @@ struct syscall_exit_context {
 SEC("tracepoint/syscalls/sys_enter")
 int one_syscall_enter(struct syscall_enter_context *context)
 {
-	struct task_struct *task = current_task();
+	struct task_struct *task = own_task();
 
-	syscall_entered(task, (struct pt_regs *)bpf_task_pt_regs(CURRENT), context->number);
+	syscall_entered(task, user_registers(task), context->number);
 	return 0;
 }
 
 SEC("tracepoint/syscalls/sys_exit")
 int one_syscall_exit(struct syscall_exit_context *context)
 {
-	struct task_struct *task = current_task();
+	struct task_struct *task = own_task();
 
-	syscall_returned(task, (struct pt_regs *)bpf_task_pt_regs(CURRENT), context->ret);
+	syscall_returned(task, user_registers(task), context->ret);
 	return 0;
 }
 
 /* ---- sys_enter and sys_exit as events -------------------------------------------------------- */
 
-static __always_inline void emit_generic(u32 number, u32 event, u32 index)
+ON_TRACEPOINT(event_sys_enter, sys_enter, struct pt_regs *regs, long id)
 {
-	struct task_struct *task = current_task();
-	struct generic {
-		struct apus_record record;
-		u64 number;
-	} *g;
-	u64 policies = in_scope(task, wanted[index], false);
-	void *ring;
+	struct scratch *s = BEGIN(SYS_ENTER);
 
-	if (!policies) {
-		count(index, COUNT_FILTERED);
-		return;
-	}
-	ring = bulk_ring();
-	g = ring ? bpf_ringbuf_reserve(ring, sizeof(*g), 0) : NULL;
-	if (!g) {
-		count(index, COUNT_LOST);
-		return;
-	}
-	fill_identity(&g->record, task, number, in_compat_syscall(task));
-	g->record.event = event;
-	g->record.size = sizeof(*g);
-	g->record.policies = policies;
-	g->record.value_count = 1;
-	g->number = number;
-	bpf_ringbuf_submit(g, BPF_RB_NO_WAKEUP);
-	count(index, COUNT_EMITTED);
+	if (!s)
+		return 0;
+	set_value(s, FIELD_SYS_ENTER_SYSCALL, id);
+	return FINISH(s);
 }
 
-SEC("tp_btf/sys_enter")
-int BPF_PROG(event_sys_enter, struct pt_regs *regs, long id)
+ON_TRACEPOINT(event_sys_exit, sys_exit, struct pt_regs *regs, long ret)
 {
-	emit_generic(id, EVENT_SYS_ENTER, INDEX_SYS_ENTER);
-	return 0;
-}
+	struct scratch *s = BEGIN(SYS_EXIT);
 
-SEC("tp_btf/sys_exit")
-int BPF_PROG(event_sys_exit, struct pt_regs *regs, long ret)
-{
-	emit_generic(regs->orig_ax, EVENT_SYS_EXIT, INDEX_SYS_EXIT);
-	return 0;
+	if (!s)
+		return 0;
+	set_value(s, FIELD_SYS_EXIT_SYSCALL, regs->orig_ax);
+	return FINISH(s);
 }
 
 #endif

@@ -15,7 +15,10 @@ public struct TraceRequest: Sendable {
     /// Words of a command to start and trace with its descendants, as bytes; empty for none.
     public var command: [[UInt8]] = []
     public var hooks: SystemCallHooks = .auto
+    public var functionHooks: FunctionHooks = .auto
     public var wantsEnvironment = false
+    /// Of Apus, for the event that tells it.
+    public var version = ""
     /// Bytes of each CPU's ring; nil for what suits the number of CPUs.
     public var ringBytes: Int?
     public var lifecycleRingBytes = 4 << 20
@@ -38,6 +41,15 @@ public final class TraceSession {
     private let started: UInt64
     private var refusal: String?
     private let selection: EventSelection
+    private let version: String
+    private let clock: Clock
+    public private(set) var detachMilliseconds: Double = 0
+    /// How many programs were loaded and attached, and how long that took.
+    public var startTimings: String {
+        let timings = sensor.timings
+        return
+            "loaded \(timings.programs) programs in \(Int(timings.load.rounded())) ms, attached in \(Int(timings.attach.rounded())) ms"
+    }
     /// What a user should know though nothing failed.
     public private(set) var notes: [String] = []
 
@@ -52,17 +64,9 @@ public final class TraceSession {
         } catch {
             throw AgentError(error.description, status: 2)
         }
-        let features = Features(isThorough: false)
+        let features = Features(for: selected.events.map { catalog.events[$0] }, isThorough: false)
         if let missing = features.missingRequirement { throw AgentError(missing.reason) }
-        let unavailable = try Self.unavailable(selected, features, catalog)
-        if !unavailable.isEmpty {
-            selected.remove(unavailable)
-            let names = unavailable.map { catalog.events[$0].name }.joined(separator: ", ")
-            notes.append("this kernel cannot give \(names); `apus events describe NAME` says why")
-        }
-        guard !selected.events.isEmpty else {
-            throw AgentError("this kernel can give none of the chosen events")
-        }
+        try Self.removeUnavailable(&selected, features, catalog, &notes)
         selection = selected
         let namesProcesses = scope.restrictions[.pid] != nil || scope.restrictions[.tree] != nil
         guard PIDNamespace.isInitial || (request.command.isEmpty && !namesProcesses) else {
@@ -81,10 +85,13 @@ public final class TraceSession {
         for index in selected.events { sensorRequest.events[index] = 1 }
         sensorRequest.scope.add(scope, policy: 0)
         sensorRequest.hooks = request.hooks
+        sensorRequest.functionHooks = request.functionHooks
         sensorRequest.wantsEnvironment = request.wantsEnvironment
         sensorRequest.ringBytes = request.ringBytes
         sensorRequest.lifecycleRingBytes = request.lifecycleRingBytes
+        version = request.version
         let clock = Clock()
+        self.clock = clock
         let processes = processes
         var outputs: [Output] = []
         do {
@@ -105,6 +112,13 @@ public final class TraceSession {
             // The quick look at the start leaves trials out; now they may tell what is missing.
             throw AgentError(Features().missingRequirement?.reason ?? error.description)
         }
+        for (index, reason) in sensor.absent.sorted(by: { $0.key < $1.key }) {
+            notes.append("this kernel cannot give \(catalog.events[index].name): \(reason)")
+        }
+        guard sensor.absent.count < selected.events.count else {
+            throw AgentError(
+                "this kernel can give none of the chosen events: \(notes.joined(separator: "; "))")
+        }
         if sensor.usesSingleHooks && features[.compat].isPresent {
             notes.append(
                 "these hooks do not see 32-bit callers; --hooks all does, at a cost to every call"
@@ -123,6 +137,10 @@ public final class TraceSession {
     /// Traces until the command ends, a signal comes or an output fails.
     public func run() -> TraceResult {
         apus_watch_signals()
+        for index in selection.events {
+            let record = AgentEvents.record(of: catalog.events[index], version: version, clock: clock)
+            if let record { unsafe take(record.span.bytes) }
+        }
         command?.start()
         var status: Int32 = 0
         var idleTicks = 0
@@ -148,7 +166,9 @@ public final class TraceSession {
     }
 
     private func finish(_ commandStatus: Int32) -> TraceResult {
+        let before = Clock.sinceBoot()
         sensor.detach()
+        detachMilliseconds = Double(Clock.sinceBoot() - before) / 1e6
         // What a hook that was still running wrote is visible after a moment.
         for _ in 0..<3 {
             while sensor.rings.drain(until: .max, { [self] record in take(record) }) > 0 {}
@@ -221,20 +241,35 @@ public final class TraceSession {
 
     // MARK: Preparation
 
-    private static func unavailable(
-        _ selection: EventSelection, _ features: Features, _ catalog: Catalog
-    ) throws(AgentError) -> [Int] {
-        var unavailable: [Int] = []
+    /// Takes out what this kernel does not give: those asked for by name with their reasons.
+    private static func removeUnavailable(
+        _ selection: inout EventSelection, _ features: Features, _ catalog: Catalog, _ notes: inout [String]
+    ) throws(AgentError) {
+        var indexes: [Int] = []
+        var others: [String] = []
         for index in selection.events {
             guard case .absent(let reason) = features.availability(of: catalog.events[index]) else {
                 continue
             }
+            let name = catalog.events[index].name
             if selection.named.contains(index) {
-                throw AgentError("this kernel cannot give \(catalog.events[index].name): \(reason)")
+                notes.append("this kernel cannot give \(name): \(reason)")
+            } else {
+                others.append(name)
             }
-            unavailable.append(index)
+            indexes.append(index)
         }
-        return unavailable
+        if !others.isEmpty {
+            let shown = others.prefix(8).joined(separator: ", ")
+            let more = others.count > 8 ? " and \(others.count - 8) more" : ""
+            notes.append("this kernel cannot give \(shown)\(more); `apus events describe NAME` says why")
+        }
+        guard indexes.count < selection.events.count else {
+            throw AgentError(
+                notes.count == 1 && others.isEmpty
+                    ? notes[0] : "this kernel can give none of the chosen events: \(notes.joined(separator: "; "))")
+        }
+        selection.remove(indexes)
     }
 
     /// Puts the processes of all trees into the kernel's map, after the fork hook is attached.

@@ -17,6 +17,7 @@
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
+#include <zlib.h>
 
 /* ---- libbpf's messages ---- */
 
@@ -49,7 +50,20 @@ const char *apus_take_libbpf_log(void)
 	return libbpf_log;
 }
 
-/* ---- perf tracepoints ---- */
+/* ---- perf tracepoints and kprobes ---- */
+
+/* Runs a program at every hit of a perf event. Returns the event's descriptor, or -errno. */
+static int start_perf_event(int descriptor, int program)
+{
+	if (descriptor < 0)
+		return -errno;
+	if (ioctl(descriptor, PERF_EVENT_IOC_SET_BPF, program) || ioctl(descriptor, PERF_EVENT_IOC_ENABLE, 0)) {
+		int error = errno;
+		close(descriptor);
+		return -error;
+	}
+	return descriptor;
+}
 
 int apus_attach_tracepoint(int program, uint64_t tracepoint_id)
 {
@@ -61,16 +75,45 @@ int apus_attach_tracepoint(int program, uint64_t tracepoint_id)
 		.wakeup_events = 1,
 	};
 	/* A tracepoint event runs its BPF program for every hit on every CPU, whatever CPU it was opened for. */
-	int descriptor = syscall(SYS_perf_event_open, &attributes, -1, 0, -1, PERF_FLAG_FD_CLOEXEC);
+	return start_perf_event(syscall(SYS_perf_event_open, &attributes, -1, 0, -1, PERF_FLAG_FD_CLOEXEC), program);
+}
 
-	if (descriptor < 0)
+/* A number in a file of /sys that begins with `prefix`, or -errno. */
+static int number_in_file(const char *path, const char *prefix)
+{
+	char text[64] = "";
+	int file = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t length;
+
+	if (file < 0)
 		return -errno;
-	if (ioctl(descriptor, PERF_EVENT_IOC_SET_BPF, program) || ioctl(descriptor, PERF_EVENT_IOC_ENABLE, 0)) {
-		int error = errno;
-		close(descriptor);
-		return -error;
-	}
-	return descriptor;
+	length = read(file, text, sizeof(text) - 1);
+	close(file);
+	if (length < 0 || strncmp(text, prefix, strlen(prefix)))
+		return -EINVAL;
+	return atoi(text + strlen(prefix));
+}
+
+int apus_attach_kprobe(int program, const char *function, uint64_t address, bool is_return)
+{
+	int type = number_in_file("/sys/bus/event_source/devices/kprobe/type", "");
+	int bit = number_in_file("/sys/bus/event_source/devices/kprobe/format/retprobe", "config:");
+	struct perf_event_attr attributes = {
+		.size = sizeof(attributes),
+		.sample_period = 1,
+		.wakeup_events = 1,
+	};
+	int descriptor;
+
+	if (type < 0 || bit < 0)
+		return type < 0 ? type : bit;
+	attributes.type = type;
+	attributes.config = is_return ? 1ULL << bit : 0;
+	/* Without a name the second number is an address, with one an offset (kprobe PMU, kernel/events/core.c). */
+	attributes.kprobe_func = (uint64_t)function;
+	attributes.kprobe_addr = address;
+	descriptor = syscall(SYS_perf_event_open, &attributes, -1, 0, -1, PERF_FLAG_FD_CLOEXEC);
+	return start_perf_event(descriptor, program);
 }
 
 int apus_open_tracefs(void)
@@ -123,6 +166,20 @@ int apus_try_tracing(int kind, uint32_t target)
 		return attached;
 	close(attached);
 	return 0;
+}
+
+/* ---- Files ---- */
+
+ssize_t apus_read_gzip(const char *path, void *to, size_t size)
+{
+	gzFile file = gzopen(path, "re");
+	int length;
+
+	if (!file)
+		return -errno;
+	length = gzread(file, to, size);
+	gzclose(file);
+	return length;
 }
 
 /* ---- A traced command ---- */

@@ -43,17 +43,22 @@ struct CatalogCompiler {
         var text = "/* Generated from Catalog/ by CatalogCompiler. */\n"
         var firstSystemCall = 0
         for event in events {
-            guard case .hook = event.source else { continue }
+            if case .systemCall = event.source { continue }
             let name = event.name.uppercased()
             text += "#define EVENT_\(name) \(event.id.rawValue)\n"
             text += "#define INDEX_\(name) \(event.index)\n"
             text += "#define FIELDS_\(name) \(event.fields.count)\n"
             for (index, field) in event.fields.enumerated() {
-                text += "#define FIELD_\(name)_\(field.name.uppercased()) \(index)\n"
+                text += "#define FIELD_\(name)_\(constant(field.name)) \(index)\n"
             }
             firstSystemCall = event.index + 1
         }
         return text + "#define INDEX_FIRST_SYSCALL \(firstSystemCall)\n"
+    }
+
+    /// A field's name as part of a C name; some have dots.
+    private static func constant(_ name: String) -> String {
+        String(name.uppercased().map { $0 == "." ? "_" : $0 })
     }
 
     static func objectSource(_ path: String) -> String {

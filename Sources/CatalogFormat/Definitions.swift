@@ -24,8 +24,10 @@ public struct EventDefinition: Sendable {
 public enum EventSource: Sendable, Equatable {
     /// Numbers in the x86-64 and the i386 table; one may be missing.
     case systemCall(number: Int?, compatNumber: Int?, trait: SystemCallTrait?)
-    /// Attachment points as `kind:target`, the best first.
-    case hook([String])
+    /// Hooks in the kernel, all of which it needs but the optional ones.
+    case hooks([Hook])
+    /// The agent itself, once at start.
+    case agent
 }
 
 /// How a system call returns, where not just once to its caller.
@@ -44,6 +46,10 @@ public enum FieldType: String, Sendable, CaseIterable {
     case pointer
     case string
     case stringArray = "string[]"
+    case bytes
+    case uint64Array = "uint64[]"
+    /// `struct apus_credentials`.
+    case credentials
     case socketAddress = "sockaddr"
     case int32Pair = "int32[2]"
     case timespec

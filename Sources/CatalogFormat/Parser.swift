@@ -12,7 +12,8 @@ public struct CatalogError: Error, CustomStringConvertible {
 /// name (trait) | x86-64 number | i386 number | id | sets | argument: type{options}, ... | about
 ///
 /// event NAME ID [SETS]
-/// hook KIND:TARGET
+/// hook KIND:TARGET(PARAMETERS) [by PROGRAM] [optional]
+/// or KIND:TARGET(PARAMETERS) [by PROGRAM]
 /// about SENTENCE
 /// field NAME: TYPE TAGS | meaning
 /// ```
@@ -30,7 +31,8 @@ public struct CatalogParser {
         var name: String
         var id: EventID
         var sets: [String]
-        var hooks: [String] = []
+        var hooks: [Hook] = []
+        var isOfAgent = false
         var about = ""
         var fields: [FieldDefinition] = []
         var line: Int
@@ -192,16 +194,31 @@ public struct CatalogParser {
     }
 
     private mutating func entryLine(_ text: Substring) throws(CatalogError) {
-        if let hook = after("hook ", text) {
-            open?.hooks.append(String(hook))
+        if text == "hook agent" {
+            open?.isOfAgent = true
+        } else if var hook = after("hook ", text) {
+            let isOptional = hook.hasSuffix(" optional")
+            if isOptional { hook = trimmed(hook.dropLast(" optional".count)) }
+            let place = try place(hook)
+            open?.hooks.append(Hook(places: [place], isOptional: isOptional))
+        } else if let other = after("or ", text) {
+            let place = try place(other)
+            guard let last = open?.hooks.popLast() else { throw fault("'or' needs a hook line above it") }
+            open?.hooks.append(Hook(places: last.places + [place], isOptional: last.isOptional))
         } else if let about = after("about ", text) {
             open?.about = String(about)
         } else if let field = after("field ", text) {
             let definition = try entryField(field)
             open?.fields.append(definition)
         } else {
-            throw fault("expected hook, about or field")
+            throw fault("expected hook, or, about or field")
         }
+    }
+
+    private func place(_ text: Substring) throws(CatalogError) -> HookPlace {
+        let (place, message) = HookPlace.parse(text, event: open?.name ?? "")
+        guard let place else { throw fault(message) }
+        return place
     }
 
     private func entryField(_ text: Substring) throws(CatalogError) -> FieldDefinition {
@@ -236,13 +253,16 @@ public struct CatalogParser {
         let end = line
         try claim(entry.name, entry.id, line: entry.line)
         defer { line = end }
-        guard !entry.hooks.isEmpty, !entry.about.isEmpty, entry.fields.count <= 32 else {
-            throw fault("event \(entry.name) needs a hook, an about line, and at most 32 fields")
+        guard entry.hooks.contains(where: { !$0.isOptional }) != entry.isOfAgent, !entry.about.isEmpty,
+            entry.fields.count <= 64
+        else {
+            throw fault(
+                "event \(entry.name) needs a hook that is not optional, an about line, and at most 64 fields")
         }
         entries.append(
             EventDefinition(
                 id: entry.id, index: 0, name: entry.name, sets: entry.sets, fields: entry.fields,
-                source: .hook(entry.hooks), about: entry.about))
+                source: entry.isOfAgent ? .agent : .hooks(entry.hooks), about: entry.about))
     }
 
     // MARK: Words

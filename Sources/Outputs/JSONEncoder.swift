@@ -146,7 +146,7 @@ public struct JSONEncoder: ~Copyable {
             guard let text = event.string(index) else { break }
             buffer.append(",\"str\":")
             buffer.append(jsonString: text)
-        case .stringArray, .int32Pair, .timespec, .socketAddress:
+        case .stringArray, .int32Pair, .timespec, .socketAddress, .bytes, .uint64Array, .credentials:
             appendStructure(event, index, type, &buffer)
         }
         buffer.append("}")
@@ -175,6 +175,24 @@ public struct JSONEncoder: ~Copyable {
             guard let address = SocketAddress(bytes) else { return }
             buffer.append(",\"sockaddr\":{\"sa_family\":\"")
             Self.append(address, &buffer)
+            buffer.append("}")
+        case .bytes:
+            buffer.append(",\"bytes\":\"")
+            buffer.append(base64: bytes)
+            buffer.append("\"")
+        case .uint64Array:
+            buffer.append(",\"u_int64_array\":{\"value\":[")
+            for at in stride(from: 0, to: bytes.byteCount & ~7, by: 8) {
+                buffer.append(at == 0 ? "\"" : ",\"")
+                buffer.append(
+                    decimal: unsafe bytes.unsafeLoadUnaligned(fromByteOffset: at, as: UInt64.self))
+                buffer.append("\"")
+            }
+            buffer.append("]}")
+        case .credentials:
+            guard let credentials = Credentials(bytes) else { return }
+            buffer.append(",\"credentials\":{")
+            buffer.append(json: credentials)
             buffer.append("}")
         case .int32, .uint32, .int64, .uint64, .uint16, .bool, .pointer, .string, .time: return
         }

@@ -101,7 +101,7 @@ public struct TableEncoder: ~Copyable {
     }
 
     private func colour(of event: EventDefinition) -> StaticString {
-        if case .hook = event.source { return "\u{1b}[35m" }
+        guard case .systemCall = event.source else { return "\u{1b}[35m" }
         if event.sets.contains("net") { return "\u{1b}[34m" }
         if event.sets.contains("fs") { return "\u{1b}[32m" }
         if event.sets.contains("proc") { return "\u{1b}[33m" }
@@ -124,7 +124,7 @@ public struct TableEncoder: ~Copyable {
         case .string where event.string(index) != nil:
             if let text = event.string(index) { buffer.append(visible: text) }
             if event.blob(index)?.isTruncated == true { buffer.append("…") }
-        case .string, .stringArray, .int32Pair, .timespec, .socketAddress:
+        case .string, .stringArray, .int32Pair, .timespec, .socketAddress, .bytes, .uint64Array, .credentials:
             guard let blob = event.blob(index) else {
                 // Nothing was read: a null pointer, or memory that is not there.
                 if value == 0 { buffer.append("-") } else { buffer.append(hexadecimal: value) }
@@ -158,6 +158,18 @@ public struct TableEncoder: ~Copyable {
         case .socketAddress:
             guard let address = SocketAddress(bytes) else { return }
             append(address, &buffer)
+        case .bytes: buffer.append(visible: bytes)
+        case .uint64Array:
+            buffer.append("[")
+            for at in stride(from: 0, to: bytes.byteCount & ~7, by: 8) {
+                if at > 0 { buffer.append(" ") }
+                buffer.append(
+                    hexadecimal: unsafe bytes.unsafeLoadUnaligned(fromByteOffset: at, as: UInt64.self))
+            }
+            buffer.append("]")
+        case .credentials:
+            guard let credentials = Credentials(bytes) else { return }
+            buffer.append(words: credentials)
         case .int32, .uint32, .int64, .uint64, .uint16, .bool, .pointer, .time, .string: return
         }
     }

@@ -36,6 +36,7 @@ public enum Feature: String, CaseIterable, Sendable {
     case syscallTracepoints = "syscall-tracepoints"
     case trampolines
     case kprobes
+    case undisturbedPrograms = "undisturbed-programs"
     case bpfLSM = "bpf-lsm"
     case compat = "32-bit-callers"
 
@@ -45,11 +46,12 @@ public enum Feature: String, CaseIterable, Sendable {
         case .lockdown: "kernel lockdown lets programs read kernel memory"
         case .btf: "type information of the running kernel"
         case .ringBuffer: "records to user space (5.8)"
-        case .taskStorage: "inputs kept from entry to exit (5.11)"
+        case .taskStorage: "inputs kept from entry to exit with the task (5.11); else in a table of 8192"
         case .btfTracepoints: "all system calls, processes, control groups, modules (5.5)"
         case .syscallTracepoints: "hooks on single system calls, cheap for all others (tracefs)"
         case .trampolines: "hooks on kernel functions, fentry and fexit"
         case .kprobes: "hooks on kernel functions without trampolines"
+        case .undisturbedPrograms: "the kernel does not preempt programs; else trampolines could miss events"
         case .bpfLSM: "hooks on security decisions"
         case .compat: "system calls of 32-bit programs"
         }
@@ -58,8 +60,8 @@ public enum Feature: String, CaseIterable, Sendable {
     /// Without it nothing can be traced.
     public var isRequired: Bool {
         switch self {
-        case .privileges, .lockdown, .btf, .ringBuffer, .taskStorage, .btfTracepoints: true
-        case .syscallTracepoints, .trampolines, .kprobes, .bpfLSM, .compat: false
+        case .privileges, .lockdown, .btf, .ringBuffer, .btfTracepoints: true
+        case .taskStorage, .syscallTracepoints, .trampolines, .kprobes, .undisturbedPrograms, .bpfLSM, .compat: false
         }
     }
 }
@@ -70,12 +72,17 @@ public struct Features: Sendable {
     let types: KernelTypes?
     /// System calls that the kernel has, by the name in its definition; nil when tracefs does not tell.
     let definitions: Set<String>?
+    /// Where the functions are that somebody may want to hook.
+    let symbols: KernelSymbols
 
-    /// - Parameter isThorough: also load trial programs, which takes a few milliseconds each.
-    public init(isThorough: Bool = true) {
+    /// - Parameters:
+    ///   - events: those that somebody may want; finding out about kernel functions takes a while.
+    ///   - isThorough: also load trial programs for what nothing depends on, a few milliseconds each.
+    public init(for events: [EventDefinition] = Catalog.builtIn.events, isThorough: Bool = true) {
+        let functions = Self.functions(of: events)
         let types: KernelTypes?
         do {
-            types = try KernelTypes()
+            types = try KernelTypes(functions: functions)
             states[.btf] = .present
         } catch {
             types = nil
@@ -91,19 +98,33 @@ public struct Features: Sendable {
         }
         states[.privileges] = Self.privileges()
         states[.lockdown] = Self.lockdown()
+        states[.undisturbedPrograms] = Preemption.state
         states[.compat] =
             types?.compatSystemCalls.isEmpty == false
             ? .present : .absent("the kernel lacks CONFIG_IA32_EMULATION, or has no BTF")
+        states[.taskStorage] = Self.map(BPF_MAP_TYPE_TASK_STORAGE, "task storage maps")
+        symbols = functions.isEmpty ? KernelSymbols() : KernelSymbols(functions)
+        if isThorough || !functions.isEmpty {
+            states[.trampolines] = Self.tracing(1, types?.systemCalls["getpid"], "fentry on a system call")
+            states[.kprobes] =
+                unsafe access("/sys/bus/event_source/devices/kprobe/type", F_OK) == 0
+                ? .present : .absent("the kernel lacks CONFIG_KPROBES")
+        }
         guard isThorough else { return }
         states[.ringBuffer] = Self.map(BPF_MAP_TYPE_RINGBUF, "ring buffer maps")
-        states[.taskStorage] = Self.map(BPF_MAP_TYPE_TASK_STORAGE, "task storage maps")
         states[.btfTracepoints] = Self.tracing(
             0, types?.tracepoints["sched_process_exec"], "a BTF tracepoint")
-        states[.trampolines] = Self.tracing(1, types?.systemCalls["getpid"], "fentry on a system call")
         states[.bpfLSM] = Self.tracing(2, types?.lsmTrialHook, "a BPF LSM program")
-        states[.kprobes] =
-            unsafe access("/sys/bus/event_source/devices/kprobe/type", F_OK) == 0
-            ? .present : .absent("the kernel lacks CONFIG_KPROBES")
+    }
+
+    /// The kernel functions that the hooks of some events name.
+    private static func functions(of events: [EventDefinition]) -> Set<String> {
+        var names: Set<String> = []
+        for event in events {
+            guard case .hooks(let hooks) = event.source else { continue }
+            for place in hooks.flatMap(\.places) where place.kind.isFunction { names.insert(place.target) }
+        }
+        return names
     }
 
     public subscript(feature: Feature) -> FeatureState { states[feature] ?? .unknown("it was not tried") }
@@ -120,14 +141,13 @@ public struct Features: Sendable {
     public func availability(of event: EventDefinition) -> FeatureState {
         if let missing = missingRequirement { return .absent(missing.reason) }
         switch event.source {
-        case .hook(let hooks):
-            for hook in hooks {
-                let parts = hook.split(separator: ":", maxSplits: 1)
-                if parts.count == 2, parts[0] == "tp_btf", types?.tracepoints[String(parts[1])] != nil {
-                    return .present
-                }
+        case .agent: return .present
+        case .hooks(let hooks):
+            for hook in hooks where !hook.isOptional {
+                let options = options(of: hook)
+                if options.attachments.isEmpty { return .absent(options.reason) }
             }
-            return .absent("this kernel has no tracepoint for it (\(hooks.joined(separator: ", ")))")
+            return .present
         case .systemCall(let number, _, _):
             guard number != nil else {
                 return self[.compat].isPresent

@@ -33,6 +33,13 @@ enum KernelObject {
     }
 }
 
+/// Why an object could not be loaded and attached.
+enum LoadError: Error {
+    /// The kernel refused one program; the others may do.
+    case program(String, reason: String)
+    case other(ProbeError)
+}
+
 /// A libbpf object: programs and maps. Closing it detaches and frees what is not held elsewhere.
 @safe struct BPFObject: ~Copyable {
     private let raw: OpaquePointer
@@ -58,8 +65,24 @@ enum KernelObject {
 
     deinit { unsafe bpf_object__close(raw) }
 
+    /// Has the kernel say what verifying a program took, even where it does not refuse it.
+    borrowing func logVerifier(of program: String, to logs: VerifierLogs) throws(ProbeError) {
+        let found = unsafe bpf_object__find_program_by_name(raw, program)
+        guard let found = unsafe found, let buffer = unsafe logs.buffer(program) else {
+            throw ProbeError("the kernel object has no program '\(program)'")
+        }
+        unsafe bpf_program__set_log_buf(
+            found, buffer.assumingMemoryBound(to: CChar.self), VerifierLogs.bytes)
+        unsafe bpf_program__set_log_level(found, 4)  // BPF_LOG_STATS
+    }
+
+    /// Leaves a map out that this kernel does not have or need.
+    borrowing func omit(_ name: String) throws(ProbeError) {
+        unsafe bpf_map__set_autocreate(try map(name), false)
+    }
+
     /// Verifies and loads the chosen programs and creates the maps.
-    borrowing func load(programs: Set<String>) throws(ProbeError) {
+    borrowing func load(programs: Set<String>) throws(LoadError) {
         var program = unsafe bpf_object__next_program(raw, nil)
         while let current = unsafe program {
             let name = unsafe String(cString: bpf_program__name(current))
@@ -68,9 +91,22 @@ enum KernelObject {
         }
         let status = unsafe bpf_object__load(raw)
         guard status == 0 else {
-            throw ProbeError(
-                "the kernel refused the programs (\(Self.errnoText(-status))): \(Self.log(or: -status))")
+            let log = unsafe String(cString: apus_take_libbpf_log())
+            let reason = "the kernel refused the program (\(Self.errnoText(-status)))"
+            guard let program = Self.programInFault(log) else {
+                throw .other(ProbeError("\(reason): \(Self.lastLines(log))"))
+            }
+            throw .program(program, reason: reason)
         }
+    }
+
+    /// libbpf's last message about a program: `prog 'NAME': failed to load: -22`.
+    private static func programInFault(_ log: String) -> String? {
+        for line in log.split(separator: "\n").reversed() {
+            let parts = line.split(separator: "'", maxSplits: 2)
+            if parts.count == 3, parts[0].hasSuffix("prog "), parts[2].hasPrefix(": ") { return String(parts[1]) }
+        }
+        return nil
     }
 
     /// The descriptor of a loaded program.
@@ -145,10 +181,11 @@ enum KernelObject {
 
     static func log(or error: Int32) -> String {
         let log = unsafe String(cString: apus_take_libbpf_log())
-        let lines = log.split(separator: "\n").filter { !$0.isEmpty }
-        guard let last = lines.last else { return errnoText(error) }
-        return lines.count > 1
-            ? "\(lines[lines.count - 2].suffix(300)); \(last.suffix(300))" : String(last.suffix(300))
+        return log.isEmpty ? errnoText(error) : lastLines(log)
+    }
+
+    private static func lastLines(_ log: String) -> String {
+        log.split(separator: "\n").suffix(2).map { String($0.suffix(300)) }.joined(separator: "; ")
     }
 
     static func errnoText(_ error: Int32) -> String { unsafe String(cString: strerror(error)) }

@@ -1,3 +1,4 @@
+internal import Catalog
 internal import Glibc
 
 /// What the running kernel's own type information (BTF) says exists, found in one pass.
@@ -13,20 +14,24 @@ public struct KernelTypes: Sendable {
     public private(set) var hasReadOnlyCast = false
     /// Whether the tracepoint sched_process_exit says that the last thread ends (6.16).
     public private(set) var hasGroupDead = false
+    /// Functions that somebody wants to hook, as far as they are there; several where static ones share a name.
+    public private(set) var functions: [String: [KernelFunction]] = [:]
     /// The LSM hook on which a trial is made.
     public private(set) var lsmTrialHook: UInt32?
 
     /// Reads `/sys/kernel/btf/vmlinux`.
-    public init(path: String = "/sys/kernel/btf/vmlinux") throws(ProbeError) {
+    ///
+    /// - Parameter functions: names of the functions whose prototypes are wanted.
+    public init(path: String = "/sys/kernel/btf/vmlinux", functions: Set<String> = []) throws(ProbeError) {
         guard let bytes = readFile(path, limit: 64 << 20) else {
             throw ProbeError(
                 "this kernel has no BTF at \(path), which Apus needs; use a kernel built with CONFIG_DEBUG_INFO_BTF=y"
             )
         }
-        try self.init(bytes)
+        try self.init(bytes, functions: functions)
     }
 
-    init(_ bytes: [UInt8]) throws(ProbeError) {
+    init(_ bytes: [UInt8], functions wanted: Set<String> = []) throws(ProbeError) {
         func word(_ at: Int) throws(ProbeError) -> Int {
             guard at >= 0, at + 4 <= bytes.count else { throw ProbeError("the kernel's BTF is cut short") }
             return Int(bytes[at]) | Int(bytes[at + 1]) << 8 | Int(bytes[at + 2]) << 16 | Int(bytes[at + 3])
@@ -53,6 +58,8 @@ public struct KernelTypes: Sendable {
         var at = types
         var id: UInt32 = 0
         var places: [Int] = [0]  // of types, by id; 0 is void
+        let wanted = NameFilter(wanted)
+        var found: [(name: String, id: UInt32, prototype: Int)] = []
         while at + 12 <= typesEnd {
             id += 1
             let nameOffset = try word(at)
@@ -64,6 +71,11 @@ public struct KernelTypes: Sendable {
             case 8:  // TYPEDEF
                 if let found = name(nameOffset, after: "btf_trace_") { tracepoints[found] = id }
             case 12:  // FUNC
+                if wanted.mayContain(bytes, at: strings + nameOffset),
+                    let name = name(nameOffset, after: ""), wanted.names.contains(name)
+                {
+                    found.append((name, id, try word(at + 8)))
+                }
                 if let found = name(nameOffset, after: "__x64_sys_") {
                     systemCalls[found] = id
                 } else if let found = name(nameOffset, after: "__do_sys_") {
@@ -88,6 +100,37 @@ public struct KernelTypes: Sendable {
             case 6, 13: at += 8 * count  // ENUM, FUNC_PROTO
             default: break
             }
+        }
+        for (name, id, prototype) in found {
+            guard prototype < places.count else { continue }
+            let place = places[prototype]
+            var parameters: [ParameterShape] = []
+            for index in 0..<(try word(place + 4) & 0xffff) {
+                parameters.append(try shape(try word(place + 12 + index * 8 + 4)))
+            }
+            functions[name, default: []].append(KernelFunction(id: id, parameters: parameters))
+        }
+        /// What a type is, behind typedefs and qualifiers.
+        func shape(_ type: Int) throws(ProbeError) -> ParameterShape {
+            var type = type
+            var isPointer = false
+            for _ in 0..<16 {
+                guard type > 0, type < places.count else { break }
+                let place = places[type]
+                switch try word(place + 4) >> 24 & 0x1f {
+                case 8, 9, 10, 11, 18: type = try word(place + 8)  // TYPEDEF, qualifiers, TYPE_TAG
+                case 2:  // PTR
+                    if isPointer { return .pointer }
+                    isPointer = true
+                    type = try word(place + 8)
+                case 4, 5, 7:  // STRUCT, UNION, FWD
+                    guard isPointer else { return .any }
+                    return name(try word(place), after: "").map { $0.isEmpty ? .pointer : .structure($0) } ?? .pointer
+                case 1, 6, 19: return isPointer ? .pointer : .integer  // INT, ENUM, ENUM64
+                default: return isPointer ? .pointer : .any
+                }
+            }
+            return isPointer ? .pointer : .any
         }
         // Typedef, pointer, prototype; its parameters are the probe's data, the task, and that.
         if let typedef = tracepoints["sched_process_exit"] {

@@ -21,6 +21,7 @@ public struct SensorRequest: Sendable {
     public var events: [Int: UInt64] = [:]
     public var scope = ScopePlan()
     public var hooks: SystemCallHooks = .auto
+    public var functionHooks: FunctionHooks = .auto
     /// Whether sched_process_exec carries the environment.
     public var wantsEnvironment = false
     /// Bytes of each bulk ring, and of the lifecycle ring; powers of two of pages. Nil for what suits
@@ -37,13 +38,19 @@ public final class Sensor {
     /// Whether system calls have single hooks.
     public let usesSingleHooks: Bool
 
-    // Torn down in this order: hooks first, so that nothing writes any more.
-    private var links: [Box<Link>] = []
-    private var tracepoints: [Box<OwnedDescriptor>] = []
-    private let object: BPFObject
-    private let programs: Set<String>
+    /// Events that this kernel does not give after all, by dense index, with the reason.
+    public let absent: [Int: String]
+    public let timings: Timings
 
-    private static let singleHookLimit = 16
+    private let loaded: LoadedPrograms
+    private var object: BPFObject { _read { yield loaded.object } }
+
+    /// How long the parts of starting took, in milliseconds.
+    public struct Timings: Sendable {
+        public let programs: Int
+        public let load: Double
+        public let attach: Double
+    }
 
     public init(_ request: SensorRequest, features: Features, catalog: Catalog = .builtIn) throws(ProbeError)
     {
@@ -55,47 +62,96 @@ public final class Sensor {
                 nil
             }
         }
-        let plan = try Self.plan(request, calls.map(\.0), features, catalog)
-        usesSingleHooks = plan.single
-        programs = plan.programs
-        object = try BPFObject()
         apus_raise_memlock()
+        var plan = try SensorPlan(request, calls.map(\.0), features, catalog)
+        while true {
+            do {
+                let start = Self.milliseconds()
+                let loaded = try LoadedPrograms(plan.programs) { object throws(ProbeError) in
+                    try Self.prepare(object, request, absent: Set(plan.absent.keys), features, catalog)
+                }
+                let end = Self.milliseconds()
+                let rings: [Ring]
+                do {
+                    rings = try Self.fill(loaded.object, request, calls)
+                } catch {
+                    throw LoadError.other(error)
+                }
+                try loaded.attach(plan)
+                timings = Timings(
+                    programs: plan.programs.count, load: end - start, attach: Self.milliseconds() - end)
+                self.loaded = loaded
+                self.rings = RingSet(rings)
+                break
+            } catch LoadError.program(let program, let reason) {
+                guard plan.replace(program, reason: reason) else {
+                    throw ProbeError("\(program): \(reason)")
+                }
+            } catch LoadError.other(let error) {
+                throw error
+            } catch {
+                throw ProbeError("\(error)")
+            }
+        }
+        usesSingleHooks = plan.usesSingleHooks
+        absent = plan.absent
+    }
 
-        let processors = max(1, Int(libbpf_num_possible_cpus()))
-        var ringCount = 1
-        while ringCount < min(processors, 64) { ringCount *= 2 }
-        let ringBytes = request.ringBytes ?? Self.ringBytes(ringCount)
-        try object.setEntries("scratches", processors)
+    private static func milliseconds() -> Double {
+        var now = timespec()
+        unsafe clock_gettime(CLOCK_MONOTONIC, &now)
+        return Double(now.tv_sec) * 1000 + Double(now.tv_nsec) / 1e6
+    }
+
+    // MARK: Setting up
+
+    private static let processors = max(1, Int(libbpf_num_possible_cpus()))
+    /// A power of two.
+    private static let ringCount = {
+        var count = 1
+        while count < min(processors, 64) { count *= 2 }
+        return count
+    }()
+
+    /// Sets sizes and constants of an object that is not loaded yet.
+    static func prepare(
+        _ object: borrowing BPFObject, _ request: SensorRequest, absent: Set<Int>, _ features: Features,
+        _ catalog: Catalog
+    ) throws(ProbeError) {
+        try object.setEntries("scratches", processors * Int(APUS_SCRATCHES))
         try object.setEntries("lifecycle", request.lifecycleRingBytes)
+        try object.omit(features[.taskStorage].isPresent ? "stash_table" : "stashes")
         try object.setConstant("self_pid", to: UInt32(getpid()))
         try object.setConstant("self_pid_ns", to: PIDNamespace.own)
         try object.setConstant("has_rdonly_cast", to: features.types?.hasReadOnlyCast ?? false)
         try object.setConstant("has_group_dead", to: features.types?.hasGroupDead ?? false)
         try object.setConstant("ring_mask", to: UInt32(ringCount - 1))
         try object.setConstant("want_environment", to: request.wantsEnvironment)
-        try object.setConstant("tree_used", to: request.scope.used[ScopeKey.tree.index] != 0)
-        for (index, policies) in chosen {
-            if case .hook = catalog.events[index].source {
+        for (index, policies) in request.events where !absent.contains(index) {
+            if case .hooks = catalog.events[index].source {
                 try object.setConstant("wanted", to: policies, at: index)
             }
         }
-        try object.setConstant("scope", to: Self.constants(request.scope))
-        try object.load(programs: plan.programs)
+        try object.setConstant("scope", to: constants(request.scope))
+        try object.setConstant("has_scope", to: request.scope.used.contains { $0 != 0 })
+    }
 
+    /// Fills the maps of a loaded object, and makes its rings.
+    private static func fill(
+        _ object: borrowing BPFObject, _ request: SensorRequest, _ calls: [(EventDefinition, UInt64)]
+    ) throws(ProbeError) -> [Ring] {
         for (slot, row) in SystemCallTable.rows(calls) {
-            try Self.update(object.mapDescriptor("syscalls"), slot, row)
+            try update(object.mapDescriptor("syscalls"), slot, row)
         }
         for (key, values) in request.scope.values {
             guard values.count <= 1024 else {
                 throw ProbeError(
                     "the scope key \(key.rawValue) has \(values.count) values; the kernel's table takes 1024")
             }
-            for (value, marks) in values { try Self.add(value, marks, key, object) }
+            for (value, marks) in values { try add(value, marks, key, object) }
         }
-        var rings: [Ring] = []
-        rings.append(
-            try Ring(
-                Self.duplicate(object.mapDescriptor("lifecycle")), size: request.lifecycleRingBytes))
+        let ringBytes = request.ringBytes ?? ringBytes(ringCount)
+        var rings = [try Ring(duplicate(object.mapDescriptor("lifecycle")), size: request.lifecycleRingBytes)]
         for index in 0..<ringCount {
             let descriptor = unsafe bpf_map_create(
                 BPF_MAP_TYPE_RINGBUF, "bulk", 0, 0, UInt32(clamping: ringBytes), nil)
@@ -104,18 +160,18 @@ public final class Sensor {
                     "the kernel refuses a ring buffer of \(ringBytes) bytes (\(BPFObject.errnoText(-descriptor))); it must be a power of two of at least 4096"
                 )
             }
-            try Self.update(object.mapDescriptor("bulk"), UInt32(index), descriptor)
+            try update(object.mapDescriptor("bulk"), UInt32(index), descriptor)
             rings.append(try Ring(OwnedDescriptor(descriptor), size: ringBytes))
         }
-        self.rings = RingSet(rings)
-        try attach(plan)
+        return rings
     }
 
+    /// 16 MiB hold 60 ms of the fastest flood, and longer than that a busy machine keeps the reader
+    /// from its CPU at times. All rings together stay below 128 MiB, none below 2.
+    private static func ringBytes(_ count: Int) -> Int { max(2 << 20, min(16 << 20, (128 << 20) / count)) }
+
     /// Detaches all hooks. What is in the rings can still be read.
-    public func detach() {
-        links.removeAll()
-        tracepoints.removeAll()
-    }
+    public func detach() { loaded.detach() }
 
     // MARK: Scope while running
 
@@ -178,110 +234,14 @@ public final class Sensor {
         try sum(UInt32(APUS_COUNTER_TREE_FULL)).lost
     }
 
+    /// Returns of kernel functions whose entry was not kept: too many were in progress.
+    public func unpairedReturns() throws(ProbeError) -> UInt64 {
+        try sum(UInt32(APUS_COUNTER_UNPAIRED)).lost
+    }
+
     /// How often the kernel refused to run a program of ours because one was running on that CPU.
     /// What those runs would have emitted is in no other counter.
-    public func refusedRuns() -> UInt64 {
-        var refused: UInt64 = 0
-        for name in programs {
-            guard let descriptor = try? object.program(name) else { continue }
-            var information = bpf_prog_info()
-            var length = UInt32(MemoryLayout<bpf_prog_info>.size)
-            if unsafe bpf_obj_get_info_by_fd(descriptor, &information, &length) == 0 {
-                refused &+= information.recursion_misses
-            }
-        }
-        return refused
-    }
-
-    // MARK: What to attach
-
-    /// 16 MiB hold 60 ms of the fastest flood, and longer than that a busy machine keeps the reader
-    /// from its CPU at times. All rings together stay below 128 MiB, none below 2.
-    private static func ringBytes(_ count: Int) -> Int { max(2 << 20, min(16 << 20, (128 << 20) / count)) }
-
-    private struct Plan {
-        var programs: Set<String> = ["sched_process_fork", "sched_process_exec", "sched_process_exit"]
-        /// Programs attached where their section says.
-        var attached: [String] = ["sched_process_fork", "sched_process_exec", "sched_process_exit"]
-        var single = false
-        /// For single hooks: name in the kernel's definition, and whether entry is hooked too.
-        var calls: [(name: String, needsEntry: Bool)] = []
-    }
-
-    private static func plan(
-        _ request: SensorRequest, _ calls: [EventDefinition], _ features: Features, _ catalog: Catalog
-    ) throws(ProbeError) -> Plan {
-        var plan = Plan()
-        if request.scope.used[ScopeKey.tree.index] != 0 {
-            plan.programs.insert("sched_process_free")
-            plan.attached.append("sched_process_free")
-        }
-        for index in request.events.keys {
-            guard case .hook = catalog.events[index].source else { continue }
-            let name = catalog.events[index].name
-            let program = name == "sys_enter" || name == "sys_exit" ? "event_\(name)" : name
-            if plan.programs.insert(program).inserted { plan.attached.append(program) }
-        }
-        if let exec = catalog["sched_process_exec"], request.events[exec.index] != nil,
-            plan.programs.insert("task_rename").inserted
-        {
-            plan.attached.append("task_rename")
-        }
-        guard !calls.isEmpty else { return plan }
-        let needsEntry = calls.contains { SystemCallTable.needsEntry($0) }
-        let hasCompatOnly = calls.contains {
-            if case .systemCall(nil, _, _) = $0.source { true } else { false }
-        }
-        switch request.hooks {
-        case .each:
-            guard !hasCompatOnly else {
-                throw ProbeError(
-                    "hooks on single system calls do not see 32-bit callers; leave out --hooks each")
-            }
-            plan.single = true
-        case .all: break
-        case .auto:
-            plan.single = calls.count <= singleHookLimit && !hasCompatOnly && canHookSingly(calls, features)
-        }
-        if plan.single {
-            plan.calls = calls.map { (KernelTypes.definitionName($0.name), SystemCallTable.needsEntry($0)) }
-            if needsEntry { plan.programs.insert("one_syscall_enter") }
-            plan.programs.insert("one_syscall_exit")
-        } else {
-            plan.programs.insert("all_syscalls_exit")
-            plan.attached.append("all_syscalls_exit")
-            if needsEntry {
-                plan.programs.insert("all_syscalls_enter")
-                plan.attached.append("all_syscalls_enter")
-            }
-        }
-        return plan
-    }
-
-    private static func canHookSingly(_ calls: [EventDefinition], _ features: Features) -> Bool {
-        guard let definitions = features.definitions else { return false }
-        return calls.allSatisfy { definitions.contains(KernelTypes.definitionName($0.name)) }
-    }
-
-    private func attach(_ plan: Plan) throws(ProbeError) {
-        for name in plan.attached { links.append(Box(try object.attach(name))) }
-        guard plan.single else { return }
-        let tracefs = try Tracefs()
-        // Exits first: an entry without its exit would keep what it read.
-        for isExit in [true, false] {
-            for call in plan.calls where isExit || call.needsEntry {
-                let program = try object.program(isExit ? "one_syscall_exit" : "one_syscall_enter")
-                let id = try tracefs.tracepointID(call.name, isExit: isExit)
-                let descriptor = apus_attach_tracepoint(program, id)
-                guard descriptor >= 0 else {
-                    throw ProbeError(
-                        "the tracepoint of \(call.name) cannot be attached: \(BPFObject.errnoText(-descriptor))"
-                    )
-                }
-                tracepoints.append(Box(OwnedDescriptor(descriptor)))
-            }
-        }
-    }
+    public func refusedRuns() -> UInt64 { loaded.refusedRuns() }
 
     // MARK: Maps
 

@@ -60,7 +60,9 @@ enum SystemCallTable {
         case .string: APUS_READ_STRING
         case .stringArray: APUS_READ_STRING_ARRAY
         case .socketAddress, .int32Pair, .timespec: APUS_READ_BYTES
-        case .int32, .uint32, .int64, .uint64, .uint16, .bool, .pointer, .time: APUS_READ_NONE
+        case .int32, .uint32, .int64, .uint64, .uint16, .bool, .pointer, .time, .bytes, .uint64Array,
+            .credentials:
+            APUS_READ_NONE
         }
     }
 
@@ -84,7 +86,9 @@ enum SystemCallTable {
             // i386 numbers below 403 take struct old_timespec32 (arch/x86/entry/syscalls/syscall_32.tbl).
             reader.element = (compatNumber ?? 403) < 403 ? 8 : 16
             reader.limit = reader.element
-        case .stringArray, .int32, .uint32, .int64, .uint64, .uint16, .bool, .pointer, .time: break
+        case .stringArray, .int32, .uint32, .int64, .uint64, .uint16, .bool, .pointer, .time, .bytes,
+            .uint64Array, .credentials:
+            break
         }
         reader.kind = UInt8(kind.rawValue)
         switch field.direction {

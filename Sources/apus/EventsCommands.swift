@@ -102,7 +102,16 @@ enum EventsCommands {
 
     private static func hooks(_ event: EventDefinition, _ features: Features) -> [String] {
         switch event.source {
-        case .hook(let hooks): return hooks
+        case .agent: return ["the agent itself, at start"]
+        case .hooks(let hooks):
+            return hooks.map { hook in
+                let options = features.options(of: hook)
+                let name = hook.isOptional ? " (optional)" : ""
+                guard let best = options.attachments.first else {
+                    return "\(hook.places[0].description)\(name): not here: \(options.reason)"
+                }
+                return "\(best.place.description)\(name): by \(best.attachment.way)"
+            }
         case .systemCall(let number, let compatNumber, _):
             var hooks: [String] = []
             if let number { hooks.append("x86-64 call \(number)") }

@@ -22,12 +22,16 @@ enum TraceCommand {
                 "how system calls are hooked: each (cheap for calls not traced, blind to 32-bit callers), all, or auto (default)"
             ),
             Option(
+                "function-hooks", value: "HOW", choices: FunctionHooks.allCases.map(\.rawValue),
+                "how kernel functions are hooked: fentry (trampolines), kprobe, or auto (default)"),
+            Option(
                 "buffers", "b", value: "KEY=PAGES",
                 "kernel.events=N pages for each CPU's ring (default 4096, less with many CPUs), kernel.control-plane=N for the lifecycle ring (default 1024); powers of two"
             ),
             Option(
                 "enrichment", "E", value: "WHAT", choices: ["environment"],
                 "environment: add the environment to sched_process_exec"),
+            Option("timings", "t", "say how long loading, attaching and detaching took"),
         ],
         operands: "[-- COMMAND ARGS...]",
         details: """
@@ -54,6 +58,7 @@ enum TraceCommand {
         if let first = arguments.command.first, first.isEmpty {
             throw UsageError("the command after -- is empty")
         }
+        request.version = Main.version
         request.events = arguments.values["events"] ?? []
         request.scopes = arguments.values["scope"] ?? []
         request.command = arguments.command
@@ -70,6 +75,12 @@ enum TraceCommand {
             }
             request.hooks = hooks
         }
+        if let text = arguments.last("function-hooks") {
+            guard let hooks = FunctionHooks(rawValue: text) else {
+                throw UsageError("--function-hooks is auto, fentry or kprobe, not '\(text)'")
+            }
+            request.functionHooks = hooks
+        }
         for text in arguments.values["enrichment"] ?? [] {
             guard text == "environment" else {
                 throw UsageError("unknown enrichment '\(text)'; there is environment")
@@ -77,13 +88,15 @@ enum TraceCommand {
             request.wantsEnvironment = true
         }
         for text in arguments.values["buffers"] ?? [] { try setBuffer(text, &request) }
-        return try trace(request)
+        return try trace(request, wantsTimings: arguments.switches.contains("timings"))
     }
 
-    private static func trace(_ request: TraceRequest) throws -> Int32 {
+    private static func trace(_ request: TraceRequest, wantsTimings: Bool) throws -> Int32 {
         let session = try TraceSession(request)
         for note in session.notes { Console.note(note) }
+        if wantsTimings { Console.note(session.startTimings) }
         let result = session.run()
+        if wantsTimings { Console.note("detached in \(Int(session.detachMilliseconds.rounded())) ms") }
         if result.outputFailure == EPIPE { return 0 }
         summarize(result)
         if result.outputFailure != 0 {

@@ -124,7 +124,10 @@ def statuses(apus, scenario, folder):
 def events_that_the_kernel_lacks(apus, scenario, folder):
     if "gives it" in run([apus, "events", "describe", "module_load"]).out:
         return
-    refused([apus, "trace", "--events", "module_load,getppid", "--", "true"], 1, "module_load", "no tracepoint")
+    refused([apus, "trace", "--events", "module_load", "--", "true"], 1, "module_load", "no tracepoint")
+    seen = trace(apus, folder, ["--hooks", "all", "--events", "module_load,getppid"], [scenario, "flood", "7"])
+    check("cannot give module_load: this kernel has no tracepoint" in seen.err, seen.err)
+    check(len(seen.named("getppid")) == 7, seen.events)
     seen = trace(apus, folder, ["--hooks", "all", "--events", "module*,getppid"], [scenario, "flood", "7"])
     notes = [line for line in seen.err.splitlines() if "module_load" in line]
     check(len(notes) == 1 and "cannot give" in notes[0], f"one note was wanted: {seen}")

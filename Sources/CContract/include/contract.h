@@ -12,7 +12,7 @@
 #include <linux/types.h>
 #endif
 
-#define APUS_ABI_VERSION 1
+#define APUS_ABI_VERSION 2
 
 /* ---- Records ------------------------------------------------------------------------------- */
 
@@ -60,10 +60,19 @@ struct apus_blob {
 #define APUS_BLOB_TRUNCATED 0x01 /* there was more than the limit */
 #define APUS_BLOB_AT_EXIT 0x02   /* an input that was not resident at entry and was read at exit */
 
-#define APUS_MAX_VALUES 32
+/* A field of type `credentials`: user and group ids in the initial user namespace, and capabilities. */
+struct apus_credentials {
+	__u32 uid, gid, suid, sgid, euid, egid, fsuid, fsgid;
+	__u32 user_ns;
+	__u32 securebits;
+	__u64 inheritable, permitted, effective, bounding, ambient;
+};
+
+#define APUS_MAX_VALUES 64
 #define APUS_MAX_STRING 4096    /* PATH_MAX, with its NUL */
 #define APUS_MAX_ARRAY 8192     /* all strings of one string array together */
 #define APUS_MAX_ELEMENTS 256   /* strings in one string array */
+#define APUS_SCRATCHES 4        /* records in the making on one CPU: programs interrupt each other */
 #define APUS_RECORD_DATA 28672  /* values and blobs of one record */
 
 /* ---- What to trace: one row for each system call ------------------------------------------- */
@@ -165,6 +174,7 @@ struct apus_scope_plan {
 
 #define APUS_MAX_EVENTS 1024
 #define APUS_COUNTER_TREE_FULL (APUS_MAX_EVENTS - 1) /* `lost`: children that the tree scope had no room for */
+#define APUS_COUNTER_UNPAIRED (APUS_MAX_EVENTS - 2)  /* `lost`: returns of functions whose entry was not kept */
 
 struct apus_counters {
 	__u64 emitted;     /* records submitted to a ring */
@@ -175,6 +185,7 @@ struct apus_counters {
 
 _Static_assert(sizeof(struct apus_record) == 120, "apus_record");
 _Static_assert(sizeof(struct apus_blob) == 8, "apus_blob");
+_Static_assert(sizeof(struct apus_credentials) == 80, "apus_credentials");
 _Static_assert(sizeof(struct apus_reader) == 8, "apus_reader");
 _Static_assert(sizeof(struct apus_syscall_row) == 64, "apus_syscall_row");
 _Static_assert(sizeof(struct apus_scope_value) == 16, "apus_scope_value");

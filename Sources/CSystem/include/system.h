@@ -37,6 +37,10 @@ const char *apus_take_libbpf_log(void);
  * Closing the descriptor detaches. */
 int apus_attach_tracepoint(int program, uint64_t tracepoint_id);
 
+/* Runs a program at the entry or the return of a kernel function, named, or where `function` is null at
+ * an address. Returns a descriptor which detaches when closed, or -errno. */
+int apus_attach_kprobe(int program, const char *function, uint64_t address, bool is_return);
+
 /* A directory descriptor of tracefs: where it is mounted, or a mount of our own that nobody else
  * sees (fsopen, since 5.2). -errno when there is none. */
 int apus_open_tracefs(void);
@@ -46,6 +50,11 @@ int apus_open_tracefs(void);
 /* Loads a program of two instructions and attaches it as `kind`: 0 BTF tracepoint, 1 fentry, 2 BPF LSM.
  * `target` is a kernel type id. 0 when that works, else -errno. */
 int apus_try_tracing(int kind, uint32_t target);
+
+/* ---- Files ---- */
+
+/* Reads the beginning of a compressed file: the number of bytes, or less than 0. */
+ssize_t apus_read_gzip(const char *path, void *to, size_t size);
 
 /* ---- A traced command ---- */
 

@@ -1,0 +1,106 @@
+/* Hooks: one body, attached in several ways.
+ *
+ *	ON_ENTRY(security_file_open, security_file_open, struct file *file)
+ *	{
+ *		...
+ *	}
+ *
+ * makes the programs NAME__fentry (a trampoline) and NAME__kprobe, of which the loader takes the best
+ * that the kernel offers. ON_EXIT makes NAME__fexit, and NAME__kprobe with NAME__kretprobe; its
+ * last argument is what the function returned. The catalogue says which functions with which
+ * parameters a program is for; the loader sees to it that the running kernel's are the same. */
+#ifndef APUS_HOOK_H
+#define APUS_HOOK_H
+
+/* Calls a body, whose typed arguments the kernel hands over as 64-bit words, and returns what it does. */
+#define RETURN_BODY(call)                                                                                  \
+	_Pragma("GCC diagnostic push") _Pragma("GCC diagnostic ignored \"-Wint-conversion\"")              \
+		long result = call;                                                                        \
+	_Pragma("GCC diagnostic pop") return result;
+
+/* A tracepoint with typed arguments. */
+#define ON_TRACEPOINT(name, tracepoint, args...)                                                           \
+	static __always_inline int name##_body(u64 *ctx, ##args);                                          \
+	SEC("tp_btf/" #tracepoint) int name(u64 *ctx)                                                      \
+	{                                                                                                  \
+		RETURN_BODY(name##_body(___bpf_ctx_cast(args)))                                            \
+	}                                                                                                  \
+	static __always_inline int name##_body(u64 *ctx, ##args)
+
+#define ON_ENTRY(name, function, args...)                                                                  \
+	static __always_inline int name(u64 *ctx, ##args);                                                 \
+	SEC("fentry/" #function) int name##__fentry(u64 *ctx)                                              \
+	{                                                                                                  \
+		RETURN_BODY(name(___bpf_ctx_cast(args)))                                                   \
+	}                                                                                                  \
+	SEC("kprobe/" #function) int name##__kprobe(struct pt_regs *regs)                                  \
+	{                                                                                                  \
+		u64 ctx[6] = {regs->di, regs->si, regs->dx, regs->cx, regs->r8, regs->r9};                 \
+		RETURN_BODY(name(___bpf_ctx_cast(args)))                                                   \
+	}                                                                                                  \
+	static __always_inline int name(u64 *ctx, ##args)
+
+#define ON_EXIT(name, function, args...)                                                                   \
+	static __always_inline int name(u64 *ctx, ##args);                                                 \
+	enum { name##__call = __COUNTER__ };                                                               \
+	SEC("fexit/" #function) int name##__fexit(u64 *ctx)                                                \
+	{                                                                                                  \
+		RETURN_BODY(name(___bpf_ctx_cast(args)))                                                   \
+	}                                                                                                  \
+	SEC("kprobe/" #function) int name##__kprobe(struct pt_regs *regs)                                  \
+	{                                                                                                  \
+		keep_call(regs, name##__call);                                                             \
+		return 0;                                                                                  \
+	}                                                                                                  \
+	SEC("kretprobe/" #function) int name##__kretprobe(struct pt_regs *regs)                            \
+	{                                                                                                  \
+		u64 ctx[7];                                                                                \
+		if (!take_call(name##__call, ctx))                                                         \
+			return 0;                                                                          \
+		ctx[___bpf_narg(args) - 1] = regs->ax;                                                     \
+		RETURN_BODY(name(___bpf_ctx_cast(args)))                                                   \
+	}                                                                                                  \
+	static __always_inline int name(u64 *ctx, ##args)
+
+/* The arguments of functions in progress that are watched by kprobes, by task and program. The oldest
+ * gives way when it is full; a return that finds nothing is counted. */
+struct call_key {
+	u64 task;
+	u64 call;
+};
+
+struct call {
+	u64 args[6];
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 16384);
+	__type(key, struct call_key);
+	__type(value, struct call);
+} calls SEC(".maps");
+
+static __always_inline void keep_call(struct pt_regs *regs, u64 call)
+{
+	struct call_key key = {.task = bpf_get_current_task(), .call = call};
+	struct call value = {{regs->di, regs->si, regs->dx, regs->cx, regs->r8, regs->r9}};
+
+	bpf_map_update_elem(&calls, &key, &value, BPF_ANY);
+}
+
+static __always_inline bool take_call(u64 call, u64 *args)
+{
+	struct call_key key = {.task = bpf_get_current_task(), .call = call};
+	struct call *value = bpf_map_lookup_elem(&calls, &key);
+
+	if (!value) {
+		count(APUS_COUNTER_UNPAIRED, COUNT_LOST);
+		return false;
+	}
+	for (u32 i = 0; i < 6; i++)
+		args[i] = value->args[i];
+	bpf_map_delete_elem(&calls, &key);
+	return true;
+}
+
+#endif

@@ -1,0 +1,115 @@
+internal import CLibbpf
+internal import CSystem
+internal import Catalog
+internal import Glibc
+
+/// An object in the kernel with what is attached of it. Torn down in this order: hooks first, so that
+/// nothing writes any more.
+final class LoadedPrograms {
+    private var links: [Box<Link>] = []
+    /// Perf events of tracepoints and kprobes.
+    private var events: [Box<OwnedDescriptor>] = []
+    let object: BPFObject
+    let programs: Set<String>
+
+    /// - Parameter prepare: sets constants and sizes, before loading.
+    init(_ programs: Set<String>, prepare: (borrowing BPFObject) throws(ProbeError) -> Void)
+        throws(LoadError)
+    {
+        self.programs = programs
+        do {
+            object = try BPFObject()
+            try prepare(object)
+        } catch {
+            throw .other(error)
+        }
+        try object.load(programs: programs)
+    }
+
+    func detach() {
+        links.removeAll()
+        events.removeAll()
+    }
+
+    func attach(_ plan: SensorPlan) throws(LoadError) {
+        for name in plan.essential {
+            do { links.append(Box(try object.attach(name))) } catch { throw .other(error) }
+        }
+        if plan.usesSingleHooks {
+            // Exits first: an entry without its exit would keep what it read.
+            for isExit in [true, false] {
+                let names = plan.calls.filter { isExit || $0.needsEntry }.map(\.name)
+                if names.isEmpty { continue }
+                do {
+                    try attach(isExit ? "one_syscall_exit" : "one_syscall_enter", toCalls: names, isExit: isExit)
+                } catch {
+                    throw .other(error)
+                }
+            }
+        }
+        for attachment in plan.attachments {
+            do {
+                try attach(attachment)
+            } catch {
+                throw .program(attachment.programs[0], reason: error.description)
+            }
+        }
+    }
+
+    private func attach(_ attachment: Attachment) throws(ProbeError) {
+        switch attachment {
+        case .tracepoint(let program), .trampoline(let program, _):
+            links.append(Box(try object.attach(program)))
+        case .calls(let program, let isExit, let names):
+            try attach(program, toCalls: names, isExit: isExit)
+        case .kprobe(let entry, let exit, let function, let addresses):
+            // The return first: an entry whose return is not seen would keep its arguments.
+            if let exit { try attach(exit, toFunction: function, addresses, isReturn: true) }
+            try attach(entry, toFunction: function, addresses, isReturn: false)
+        }
+    }
+
+    private func attach(_ program: String, toCalls names: [String], isExit: Bool) throws(ProbeError) {
+        let descriptor = try object.program(program)
+        let tracefs = try Tracefs()
+        for name in names {
+            let event = apus_attach_tracepoint(descriptor, try tracefs.tracepointID(name, isExit: isExit))
+            guard event >= 0 else {
+                throw ProbeError(
+                    "the tracepoint of \(name) cannot be attached: \(BPFObject.errnoText(-event))")
+            }
+            events.append(Box(OwnedDescriptor(event)))
+        }
+    }
+
+    /// By name where there is one such function, so that hidden addresses do no harm.
+    private func attach(_ program: String, toFunction name: String, _ addresses: [UInt64], isReturn: Bool)
+        throws(ProbeError)
+    {
+        let descriptor = try object.program(program)
+        for address in addresses {
+            let event =
+                unsafe addresses.count == 1
+                ? apus_attach_kprobe(descriptor, name, 0, isReturn)
+                : apus_attach_kprobe(descriptor, nil, address, isReturn)
+            guard event >= 0 else {
+                throw ProbeError("a kprobe on \(name) cannot be attached: \(BPFObject.errnoText(-event))")
+            }
+            events.append(Box(OwnedDescriptor(event)))
+        }
+    }
+
+    /// How often the kernel refused to run a program of ours because one was running on that CPU.
+    func refusedRuns() -> UInt64 {
+        var refused: UInt64 = 0
+        for name in programs {
+            guard let descriptor = try? object.program(name) else { continue }
+            var information = bpf_prog_info()
+            var length = UInt32(MemoryLayout<bpf_prog_info>.size)
+            if unsafe bpf_obj_get_info_by_fd(descriptor, &information, &length) == 0 {
+                refused &+= information.recursion_misses
+            }
+        }
+        return refused
+    }
+}

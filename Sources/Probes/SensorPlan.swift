@@ -1,0 +1,123 @@
+internal import Catalog
+internal import Policies
+
+/// Which programs are loaded for a request, and how they are attached. What the kernel refuses is
+/// replaced by the next way of attaching it, or given up with its reason, and the rest stays.
+struct SensorPlan {
+    /// Programs attached where their section says; Apus cannot do without them.
+    private(set) var essential = ["sched_process_fork", "sched_process_exec", "sched_process_exit"]
+    /// For single hooks: name in the kernel's definition, and whether entry is hooked too.
+    private(set) var calls: [(name: String, needsEntry: Bool)] = []
+    private(set) var usesSingleHooks = false
+    /// Events that cannot be given, with the reason.
+    private(set) var absent: [Int: String] = [:]
+    private var choices: [Choice] = []
+
+    /// One hook of one event.
+    private struct Choice {
+        let event: Int
+        let isOptional: Bool
+        /// What is left to try, the best first.
+        var attachments: ArraySlice<Attachment>
+    }
+
+    static let singleHookLimit = 16
+
+    /// The programs for system calls, of which a plan takes some.
+    static let systemCallPrograms = [
+        "all_syscalls_enter", "all_syscalls_exit", "all_syscalls_enter__perf", "all_syscalls_exit__perf",
+        "one_syscall_enter", "one_syscall_exit",
+    ]
+
+    init(
+        _ request: SensorRequest, _ calls: [EventDefinition], _ features: Features, _ catalog: Catalog
+    ) throws(ProbeError) {
+        if request.scope.used[ScopeKey.tree.index] != 0 { essential.append("sched_process_free") }
+        if let exec = catalog["sched_process_exec"], request.events[exec.index] != nil {
+            essential.append("task_rename")
+        }
+        for index in request.events.keys.sorted() {
+            guard case .hooks(let hooks) = catalog.events[index].source else { continue }
+            for hook in hooks {
+                let options = features.options(of: hook, request.functionHooks)
+                let attachments = options.attachments.map(\.attachment)
+                if !attachments.isEmpty {
+                    choices.append(
+                        Choice(event: index, isOptional: hook.isOptional, attachments: attachments[...]))
+                } else if !hook.isOptional {
+                    absent[index] = options.reason
+                }
+            }
+        }
+        try planCalls(request, calls, features)
+    }
+
+    private mutating func planCalls(
+        _ request: SensorRequest, _ calls: [EventDefinition], _ features: Features
+    ) throws(ProbeError) {
+        guard !calls.isEmpty else { return }
+        let needsEntry = calls.contains { SystemCallTable.needsEntry($0) }
+        let hasCompatOnly = calls.contains {
+            if case .systemCall(nil, _, _) = $0.source { true } else { false }
+        }
+        switch request.hooks {
+        case .each:
+            guard !hasCompatOnly else {
+                throw ProbeError(
+                    "hooks on single system calls do not see 32-bit callers; leave out --hooks each")
+            }
+            usesSingleHooks = true
+        case .all: break
+        case .auto:
+            usesSingleHooks =
+                calls.count <= Self.singleHookLimit && !hasCompatOnly
+                && calls.allSatisfy {
+                    features.definitions?.contains(KernelTypes.definitionName($0.name)) == true
+                }
+        }
+        if usesSingleHooks {
+            self.calls = calls.map {
+                (KernelTypes.definitionName($0.name), SystemCallTable.needsEntry($0))
+            }
+        } else {
+            let suffix = features[.undisturbedPrograms].isPresent ? "" : "__perf"
+            essential.append("all_syscalls_exit\(suffix)")
+            if needsEntry { essential.append("all_syscalls_enter\(suffix)") }
+        }
+    }
+
+    /// What is attached for the events that can be given, each once: events may share programs.
+    var attachments: [Attachment] {
+        var attachments: [Attachment] = []
+        for choice in choices where absent[choice.event] == nil {
+            guard let attachment = choice.attachments.first, !attachments.contains(attachment) else { continue }
+            if case .tracepoint(let program) = attachment, essential.contains(program) { continue }
+            attachments.append(attachment)
+        }
+        return attachments
+    }
+
+    /// All programs to load.
+    var programs: Set<String> {
+        var programs = Set(essential).union(attachments.flatMap(\.programs))
+        if usesSingleHooks {
+            programs.insert("one_syscall_exit")
+            if calls.contains(where: \.needsEntry) { programs.insert("one_syscall_enter") }
+        }
+        return programs
+    }
+
+    /// Takes note that the kernel refused a program. Returns false where there is nothing to replace.
+    mutating func replace(_ program: String, reason: String) -> Bool {
+        var isReplaced = false
+        for index in choices.indices
+        where choices[index].attachments.first?.programs.contains(program) == true {
+            isReplaced = true
+            choices[index].attachments.removeFirst()
+            if choices[index].attachments.isEmpty && !choices[index].isOptional {
+                absent[choices[index].event] = "\(program): \(reason)"
+            }
+        }
+        return isReplaced
+    }
+}
