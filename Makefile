@@ -14,7 +14,8 @@ STATIC = .build/apus-static
 # A static binary has its own build folder, as its flags would rebuild everything.
 STATIC_BUILD = .build-static
 
-.PHONY: build run test test-pure test-build test-live test-vm static lint format bench clean
+.PHONY: build run test test-pure test-build test-live test-vm kernel-matrix verifier-report cost static lint format \
+	bench clean
 
 build:
 	@Scripts/setup build
@@ -23,7 +24,7 @@ build:
 run: build
 	@exec $(BINARY) $(ARGS)
 
-test: test-pure test-build test-live test-vm
+test: test-pure test-build test-live test-vm cost
 
 test-pure:
 	@Scripts/setup build test
@@ -39,6 +40,20 @@ test-live: build
 test-vm: static
 	@Scripts/setup test
 	APUS_BINARY=$(STATIC) Tests/VM/run
+
+# The tables under Docs: which events each kernel gives, and what its verifier has to do for them.
+kernel-matrix: static
+	@Scripts/setup test
+	APUS_BINARY=$(STATIC) Tests/VM/run --write
+
+verifier-report: static
+	@Scripts/setup test
+	APUS_BINARY=$(STATIC) Tests/VM/verifier.py --write
+
+# Compares with Docs/hook-cost.md; `Tests/Cost/run --write` renews it.
+cost: static
+	@Scripts/setup test
+	APUS_BINARY="$(CURDIR)/$(STATIC)" Tests/Cost/run
 
 # The linker warns that glibc's name services and plugins need its shared objects at run time;
 # Apus uses neither.

@@ -60,10 +60,12 @@ let package = Package(
         .target(
             name: "TestSupport", dependencies: ["CContract"], path: "Tests/Support", swiftSettings: strict),
         .testTarget(
-            name: "CatalogTests", dependencies: ["Catalog"], exclude: ["Fixtures"],
+            name: "CatalogTests", dependencies: ["Catalog", "TestSupport"], exclude: ["Fixtures"],
             swiftSettings: strict),
         .testTarget(
             name: "EventsTests", dependencies: ["CContract", "Events", "TestSupport"], swiftSettings: strict),
+        .testTarget(
+            name: "ProbesTests", dependencies: ["Catalog", "Probes", "TestSupport"], swiftSettings: strict),
         .testTarget(name: "PoliciesTests", dependencies: ["Policies", "TestSupport"], swiftSettings: strict),
         .testTarget(
             name: "OutputsTests", dependencies: ["CContract", "Outputs", "TestSupport"], swiftSettings: strict

@@ -62,6 +62,49 @@
 	}                                                                                                  \
 	static __always_inline int name(u64 *ctx, ##args)
 
+/* What perf hands to BPF (struct syscall_tp_t). Behind the number there are four bytes of nothing. */
+struct syscall_enter_context {
+	u64 common;
+	int number;
+};
+
+struct syscall_exit_context {
+	u64 common;
+	int number;
+	long ret;
+};
+
+/* The entry of the system calls that the catalogue lists: their perf tracepoints, or the functions behind
+ * them. The body takes the registers of user space and the number of the call. */
+#define ON_CALLS(name)                                                                                     \
+	static __always_inline int name(struct pt_regs *regs, u32 number);                                 \
+	SEC("tracepoint/syscalls/sys_enter_openat") int name##__calls(struct syscall_enter_context *context) \
+	{                                                                                                  \
+		return name(user_registers(current_task()), context->number);                              \
+	}                                                                                                  \
+	SEC("kprobe/syscalls") int name##__calls_kprobe(struct pt_regs *ignored)                           \
+	{                                                                                                  \
+		struct pt_regs *regs = user_registers(current_task());                                     \
+		return name(regs, REGISTER(regs, orig_ax));                                                \
+	}                                                                                                  \
+	static __always_inline int name(struct pt_regs *regs, u32 number)
+
+/* Many functions hooked at once, by one attachment, which costs less than a kprobe and is made and undone
+ * at once (since 5.18). It leads to the kprobe's program of the function, whose place is the cookie. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PROG_ARRAY);
+	__uint(max_entries, 512);
+	__type(key, u32);
+	__type(value, u32);
+} multi_programs SEC(".maps");
+
+SEC("kprobe.multi/functions")
+int multi(struct pt_regs *regs)
+{
+	bpf_tail_call(regs, &multi_programs, bpf_get_attach_cookie(regs));
+	return 0;
+}
+
 /* The arguments of functions in progress that are watched by kprobes, by task and program. The oldest
  * gives way when it is full; a return that finds nothing is counted. */
 struct call_key {
@@ -85,6 +128,9 @@ static __always_inline void keep_call(struct pt_regs *regs, u64 call)
 	struct call_key key = {.task = bpf_get_current_task(), .call = call};
 	struct call value = {{regs->di, regs->si, regs->dx, regs->cx, regs->r8, regs->r9}};
 
+	/* The kernel watches a limited number of returns, and tells of none that it misses. */
+	if (bpf_map_lookup_elem(&calls, &key))
+		count(APUS_COUNTER_UNPAIRED, COUNT_LOST);
 	bpf_map_update_elem(&calls, &key, &value, BPF_ANY);
 }
 

@@ -53,31 +53,50 @@ __noinline long read_element(u32 self, u64 address, u32 at, u32 compat)
 	return at + n;
 }
 
+/* Reads up to 16 strings of the array whose state is in the scratch's walk. Returns 1 while there may be
+ * more, 0 at the end, READ_FAULT where the array itself is not resident. */
+__noinline long read_elements(u32 self, u32 compat)
+{
+	struct scratch *s = scratch_at(self);
+	u32 size = compat ? 4 : 8;
+
+	if (!s)
+		return 0;
+	for (u32 i = 0; i < 16; i++) {
+		long next = read_element(self, s->walk.address + s->walk.depth * size, s->walk.at, compat);
+
+		if (next == READ_FAULT && s->walk.depth == 0)
+			return READ_FAULT;
+		if (next == READ_END)
+			return 0;
+		if (next == READ_FAULT || s->walk.depth == APUS_MAX_ELEMENTS ||
+		    next - s->walk.start > APUS_MAX_ARRAY) {
+			s->truncated = 1;
+			return 0;
+		}
+		s->walk.at = next;
+		s->walk.depth++;
+	}
+	return 1;
+}
+
 /* Appends the strings of a NULL-terminated array. */
 static __noinline long read_string_array(struct scratch *s, u64 address, u32 offset, u32 field_and_flags, u32 late)
 {
-	u32 start = OFFSET(offset) + sizeof(struct apus_blob), at = start, elements = 0;
-	u32 compat = field_and_flags & READ_COMPAT, size = compat ? 4 : 8;
+	u32 compat = field_and_flags & READ_COMPAT;
+	long more = 1;
 
 	s->truncated = 0;
-	for (u32 i = 0; i <= APUS_MAX_ELEMENTS; i++) {
-		long next = read_element(s->self, address + elements * size, at, compat);
-
-		if (next == READ_FAULT && elements == 0)
-			return READ_FAULT;
-		if (next == READ_FAULT)
-			s->truncated = 1;
-		if (next < 0)
-			goto end;
-		if (elements == APUS_MAX_ELEMENTS || next - start > APUS_MAX_ARRAY)
-			break;
-		at = next;
-		elements++;
-	}
-	s->truncated = 1;
-end:
-	return close_blob(s, offset, field_and_flags & 0xff, late | (s->truncated ? APUS_BLOB_TRUNCATED : 0), elements,
-			  at - start);
+	s->walk.address = address;
+	s->walk.start = s->walk.at = OFFSET(offset) + sizeof(struct apus_blob);
+	s->walk.depth = 0;
+	/* Two loops, so that the verifier sees 17 + 16 steps and not 257. */
+	for (u32 i = 0; i <= APUS_MAX_ELEMENTS / 16 && more > 0; i++)
+		more = read_elements(s->self, compat);
+	if (more == READ_FAULT)
+		return READ_FAULT;
+	return close_blob(s, offset, field_and_flags & 0xff, late | (s->truncated ? APUS_BLOB_TRUNCATED : 0),
+			  s->walk.depth, s->walk.at - s->walk.start);
 }
 
 /* Reads what `address` points at and appends it at `offset`. Returns the new offset, the same one

@@ -98,12 +98,9 @@ static __always_inline void keep_address(u64 pointer, s32 length, u32 number)
 	asked->waits = 1;
 }
 
-SEC("tracepoint/syscalls/sys_enter_openat")
-int mismatch_asked__calls(struct syscall_enter_context *context)
+ON_CALLS(mismatch_asked)
 {
-	struct pt_regs *regs = user_registers(current_task());
 	u64 first = REGISTER(regs, di), second = REGISTER(regs, si);
-	u32 number = context->number;
 
 	switch (number) {
 	case SYS_CONNECT:
@@ -227,9 +224,19 @@ ON_ENTRY(mismatch_open, do_filp_open, s32 directory, struct filename *name)
 	return compare_path(0, name);
 }
 
+ON_ENTRY(mismatch_file_open, do_file_open, s32 directory, struct filename *name)
+{
+	return compare_path(0, name);
+}
+
 /* long do_unlinkat(int dfd, struct filename *name), fs/namei.c, 5.10; int in 6.1 and 6.12; filename_unlinkat
  * in 7.2 */
 ON_ENTRY(mismatch_unlink, do_unlinkat, s32 directory, struct filename *name)
+{
+	return compare_path(0, name);
+}
+
+ON_ENTRY(mismatch_filename_unlink, filename_unlinkat, s32 directory, struct filename *name)
 {
 	return compare_path(0, name);
 }
@@ -238,6 +245,13 @@ ON_ENTRY(mismatch_unlink, do_unlinkat, s32 directory, struct filename *name)
  * fs/namei.c, 5.10 to 6.18; filename_renameat2 in 7.2 */
 ON_ENTRY(mismatch_rename, do_renameat2, s32 directory, struct filename *from, s32 new_directory,
 	 struct filename *to)
+{
+	compare_path(0, from);
+	return compare_path(1, to);
+}
+
+ON_ENTRY(mismatch_filename_rename, filename_renameat2, s32 directory, struct filename *from,
+	 s32 new_directory, struct filename *to)
 {
 	compare_path(0, from);
 	return compare_path(1, to);

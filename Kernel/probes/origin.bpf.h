@@ -59,7 +59,7 @@ ON_TRACEPOINT(thread_stack, sched_process_fork, struct task_struct *parent, stru
 	struct pt_regs *regs;
 
 	if (!mm || TASK(task, flags) & PF_KTHREAD)
-		return 0;
+		goto unknown;
 	regs = user_registers(task);
 	parent_sp = REGISTER(regs, sp);
 	if (HAS_HELPER(task_pt_regs)) {
@@ -71,17 +71,21 @@ ON_TRACEPOINT(thread_stack, sched_process_fork, struct task_struct *parent, stru
 	if (sp == parent_sp) {
 		inherited = bpf_map_lookup_elem(&own_stacks, &parent_key);
 		if (!inherited || inherited->mm != (u64)mm)
-			return 0;
+			goto unknown;
 		own = *inherited;
 	} else {
 		vma = area_of(mm, sp - 1);
 		if (!vma)
-			return 0;
+			goto unknown;
 		own.low = READ(vma, vm_start);
 		own.high = sp + STACK_TOP;
 	}
 	own.mm = (u64)READ(child, mm);
 	bpf_map_update_elem(&own_stacks, &key, &own, BPF_ANY);
+	return 0;
+unknown:
+	/* What is kept may be of a dead thread, whose task and memory the kernel used again. */
+	bpf_map_delete_elem(&own_stacks, &key);
 	return 0;
 }
 
@@ -193,19 +197,17 @@ static __always_inline void check_stack(struct task_struct *task, struct mm_stru
 		report(task, INDEX_STACK_PIVOT, syscall, sp, vma, kind);
 }
 
-SEC("tracepoint/syscalls/sys_enter")
-int syscall_origin__calls(struct syscall_enter_context *context)
+ON_CALLS(syscall_origin)
 {
 	struct task_struct *task = current_task();
-	struct pt_regs *regs = user_registers(task);
 	struct mm_struct *mm = TASK(task, mm);
 
 	if (!mm || !in_scope(task, wanted[INDEX_SUSPICIOUS_SYSCALL_SOURCE] | wanted[INDEX_STACK_PIVOT], false))
 		return 0;
 	if (IS_WANTED(SUSPICIOUS_SYSCALL_SOURCE))
-		check_code(task, mm, context->number, REGISTER(regs, ip));
+		check_code(task, mm, number, REGISTER(regs, ip));
 	if (IS_WANTED(STACK_PIVOT))
-		check_stack(task, mm, context->number, REGISTER(regs, sp));
+		check_stack(task, mm, number, REGISTER(regs, sp));
 	return 0;
 }
 

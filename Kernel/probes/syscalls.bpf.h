@@ -325,18 +325,6 @@ int all_syscalls_exit__perf(struct all_syscalls_exit_context *context)
  * Attached once for each system call asked for. They cost other system calls less than half of what
  * the pair above does, and do not see 32-bit callers (trace_get_syscall_nr, kernel/trace/trace_syscalls.c). */
 
-/* What perf hands to BPF (struct syscall_tp_t). Behind the number there are four bytes of nothing. */
-struct syscall_enter_context {
-	u64 common;
-	int number;
-};
-
-struct syscall_exit_context {
-	u64 common;
-	int number;
-	long ret;
-};
-
 SEC("tracepoint/syscalls/sys_enter")
 int one_syscall_enter(struct syscall_enter_context *context)
 {

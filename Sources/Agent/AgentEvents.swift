@@ -1,6 +1,6 @@
 internal import CContract
-internal import Catalog
 internal import CSystem
+internal import Catalog
 internal import Glibc
 internal import Outputs
 internal import State

@@ -17,6 +17,7 @@ public struct TraceRequest: Sendable {
     public var hooks: SystemCallHooks = .auto
     public var functionHooks: FunctionHooks = .auto
     public var wantsEnvironment = false
+    public var wantsPaths = true
     /// Of Apus, for the event that tells it.
     public var version = ""
     /// Bytes of each CPU's ring; nil for what suits the number of CPUs.
@@ -87,6 +88,7 @@ public final class TraceSession {
         sensorRequest.hooks = request.hooks
         sensorRequest.functionHooks = request.functionHooks
         sensorRequest.wantsEnvironment = request.wantsEnvironment
+        sensorRequest.wantsPaths = request.wantsPaths
         sensorRequest.ringBytes = request.ringBytes
         sensorRequest.lifecycleRingBytes = request.lifecycleRingBytes
         version = request.version
@@ -202,6 +204,7 @@ public final class TraceSession {
             }
         }
         result.escaped = (try? sensor.processesOutsideTreeTable()) ?? 0
+        result.unpaired = (try? sensor.unpairedReturns()) ?? 0
         result.lost.sort { $0.count > $1.count }
         result.evictedProcesses = processes.evictions
         return result
@@ -267,7 +270,8 @@ public final class TraceSession {
         guard indexes.count < selection.events.count else {
             throw AgentError(
                 notes.count == 1 && others.isEmpty
-                    ? notes[0] : "this kernel can give none of the chosen events: \(notes.joined(separator: "; "))")
+                    ? notes[0]
+                    : "this kernel can give none of the chosen events: \(notes.joined(separator: "; "))")
         }
         selection.remove(indexes)
     }
@@ -312,6 +316,8 @@ public struct TraceResult: Sendable {
     public var malformed: UInt64 = 0
     /// Runs of hooks that the kernel refused; what they would have reported is lost.
     public var refusedRuns: UInt64 = 0
+    /// Returns of kernel functions that were missed, or whose entry was not kept.
+    public var unpaired: UInt64 = 0
     /// Records that the kernel says it emitted and that did not come. Always 0, or a bug.
     public var unaccounted: Int64 = 0
     public var evictedProcesses: UInt64 = 0

@@ -78,6 +78,17 @@ int apus_attach_tracepoint(int program, uint64_t tracepoint_id)
 	return start_perf_event(syscall(SYS_perf_event_open, &attributes, -1, 0, -1, PERF_FLAG_FD_CLOEXEC), program);
 }
 
+int apus_attach_multi(int program, const uint64_t *addresses, const uint64_t *cookies, uint32_t count, bool is_return)
+{
+	LIBBPF_OPTS(bpf_link_create_opts, options,
+		.kprobe_multi.flags = is_return ? BPF_F_KPROBE_MULTI_RETURN : 0,
+		.kprobe_multi.cnt = count,
+		.kprobe_multi.addrs = (const unsigned long *)addresses,
+		.kprobe_multi.cookies = (const __u64 *)cookies);
+
+	return bpf_link_create(program, 0, BPF_TRACE_KPROBE_MULTI, &options);
+}
+
 /* A number in a file of /sys that begins with `prefix`, or -errno. */
 static int number_in_file(const char *path, const char *prefix)
 {
@@ -161,6 +172,26 @@ int apus_try_tracing(int kind, uint32_t target)
 	if (program < 0)
 		return program;
 	attached = bpf_raw_tracepoint_open(NULL, program);
+	close(program);
+	if (attached < 0)
+		return attached;
+	close(attached);
+	return 0;
+}
+
+int apus_try_multi(uint64_t address)
+{
+	static const struct bpf_insn body[] = {
+		{.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0, .imm = 0},
+		{.code = BPF_JMP | BPF_EXIT},
+	};
+	LIBBPF_OPTS(bpf_prog_load_opts, options, .expected_attach_type = BPF_TRACE_KPROBE_MULTI);
+	int program = bpf_prog_load(BPF_PROG_TYPE_KPROBE, "apus_trial", "GPL", body, 2, &options), attached;
+	uint64_t cookie = 0;
+
+	if (program < 0)
+		return program;
+	attached = apus_attach_multi(program, &address, &cookie, 1, false);
 	close(program);
 	if (attached < 0)
 		return attached;

@@ -74,46 +74,70 @@ extension HookPlace {
     /// Reads `kind:target(parameters) [by PROGRAM]`. Returns what is wrong as a sentence.
     static func parse(_ text: Substring, event: String) -> (place: HookPlace?, fault: String) {
         var rest = text
-        var program = event
+        var program = Substring(event)
         if let range = Self.range(of: " by ", in: rest) {
-            program = String(rest[range.upperBound...].filter { $0 != " " })
-            rest = rest[..<range.lowerBound]
+            program = trimmed(rest[range.upperBound...])
+            rest = trimmed(rest[..<range.lowerBound])
         }
-        rest = rest.filter { $0 != " " }[...]
-        guard let colon = rest.firstIndex(of: ":"),
-            let kind = Kind(rawValue: String(rest[..<colon]))
-        else {
+        guard let colon = rest.firstIndex(of: ":"), let kind = Kind(rawValue: String(rest[..<colon])) else {
             let known = Kind.allCases.map(\.rawValue).joined(separator: ", ")
             return (nil, "'\(text)' is no place: it starts with one of \(known), and a colon")
         }
         var target = rest[rest.index(after: colon)...]
-        var parameters: [ParameterShape] = []
-        var calls: [String] = []
+        var parameters: [Substring] = []
+        var calls: [Substring] = []
         switch kind {
         case .tracepoint: break
         case .entry, .exit:
             guard target.last == ")", let parenthesis = target.firstIndex(of: "(") else {
-                return (nil, "'\(text)' must say what the function takes, as \(kind.rawValue):function(file, int)")
+                return (
+                    nil, "'\(text)' must say what the function takes, as \(kind.rawValue):function(file, int)"
+                )
             }
-            let inside = target[target.index(after: parenthesis)...].dropLast()
-            parameters = inside.split(separator: ",").map { ParameterShape($0) }
-            target = target[..<parenthesis]
+            parameters = list(target[target.index(after: parenthesis)...].dropLast())
+            target = trimmed(target[..<parenthesis])
         case .callsEnter, .callsExit:
-            calls = target.split(separator: ",").map(String.init)
+            calls = list(target)
             target = ""
         }
-        guard !program.isEmpty, !(target.isEmpty && calls.isEmpty) else {
-            return (nil, "'\(text)' names nothing to attach to")
+        guard !(target.isEmpty && calls.isEmpty) else { return (nil, "'\(text)' names nothing to attach to") }
+        let names = (target.isEmpty ? [] : [target]) + parameters + calls + [program]
+        if let word = names.first(where: { !isName($0) }) {
+            return (nil, "'\(word)' in '\(text)' is no name: letters, digits and _")
         }
         return (
             HookPlace(
-                kind: kind, target: String(target), parameters: parameters, calls: calls, program: program),
+                kind: kind, target: String(target), parameters: parameters.map { ParameterShape($0) },
+                calls: calls.map(String.init), program: String(program)),
             ""
         )
     }
 
+    private static func isName(_ text: Substring) -> Bool {
+        !text.isEmpty
+            && text.utf8.allSatisfy {
+                switch $0 {
+                case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+                    UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "_"):
+                    true
+                default: false
+                }
+            }
+    }
+
+    /// Words by comma; none of nothing.
+    private static func list(_ text: Substring) -> [Substring] {
+        let text = trimmed(text)
+        return text.isEmpty ? [] : text.split(separator: ",", omittingEmptySubsequences: false).map(trimmed)
+    }
+
+    private static func trimmed(_ text: Substring) -> Substring {
+        var text = text.drop { $0 == " " || $0 == "\t" }
+        while text.last == " " || text.last == "\t" { text = text.dropLast() }
+        return text
+    }
+
     private static func range(of word: String, in text: Substring) -> Range<Substring.Index>? {
-        let word = Array(word)
         for start in text.indices where text[start...].starts(with: word) {
             return start..<text.index(start, offsetBy: word.count)
         }

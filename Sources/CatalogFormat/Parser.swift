@@ -12,7 +12,7 @@ public struct CatalogError: Error, CustomStringConvertible {
 /// name (trait) | x86-64 number | i386 number | id | sets | argument: type{options}, ... | about
 ///
 /// event NAME ID [SETS]
-/// hook KIND:TARGET(PARAMETERS) [by PROGRAM] [optional]
+/// hook KIND:TARGET(PARAMETERS) [by PROGRAM] [optional]    or: hook agent
 /// or KIND:TARGET(PARAMETERS) [by PROGRAM]
 /// about SENTENCE
 /// field NAME: TYPE TAGS | meaning
@@ -253,11 +253,12 @@ public struct CatalogParser {
         let end = line
         try claim(entry.name, entry.id, line: entry.line)
         defer { line = end }
-        guard entry.hooks.contains(where: { !$0.isOptional }) != entry.isOfAgent, !entry.about.isEmpty,
-            entry.fields.count <= 64
+        let isHooked = entry.hooks.contains { !$0.isOptional }
+        guard entry.isOfAgent ? entry.hooks.isEmpty : isHooked, !entry.about.isEmpty, entry.fields.count <= 64
         else {
             throw fault(
-                "event \(entry.name) needs a hook that is not optional, an about line, and at most 64 fields")
+                "event \(entry.name) needs a hook that is not optional, or `hook agent` and no other, "
+                    + "an about line, and at most 64 fields")
         }
         entries.append(
             EventDefinition(

@@ -62,8 +62,9 @@ extension ByteBuffer {
         for (index, field) in event.fields.enumerated() {
             let text = Array("\(index == 0 ? "" : ","){\"name\":\"\(field.name)\"".utf8)
             unsafe (fields + index).initialize(to: Field(type: field.type, text: Fragment(text)))
-            // An IPv6 socket address is the longest value beside text, which the record's size bounds.
-            room += text.count + 192
+            // An IPv6 socket address is the longest value beside credentials, and beside text, which the
+            // record's size bounds.
+            room += text.count + (field.type == .credentials ? Credentials.jsonRoom : 192)
         }
         self.room = room
         unsafe self.fields = fields

@@ -2,9 +2,6 @@ internal import Events
 
 /// Values that are neither a number nor a text.
 extension ByteBuffer {
-    /// Room that base64 takes for so many bytes.
-    static func base64Room(_ bytes: Int) -> Int { (bytes + 2) / 3 * 4 }
-
     /// RFC 4648, with padding. The room is the caller's.
     mutating func append(base64 bytes: RawSpan) {
         var at = 0
@@ -17,7 +14,9 @@ extension ByteBuffer {
                     << UInt32(16 - 8 * place)
             }
             for place in 0..<4 {
-                append(place <= present ? Self.base64Letter(bits >> UInt32(18 - 6 * place) & 63) : UInt8(ascii: "="))
+                append(
+                    place <= present
+                        ? Self.base64Letter(bits >> UInt32(18 - 6 * place) & 63) : UInt8(ascii: "="))
             }
             at += 3
         }
@@ -33,9 +32,8 @@ extension ByteBuffer {
         }
     }
 
-    /// The members of a JSON object, capabilities as lists of their names.
+    /// The members of a JSON object, capabilities as lists of their names. The room is the caller's.
     mutating func append(json credentials: Credentials) {
-        reserve(16384)  // all names of five sets are 5 KiB
         credentials.forEachID { index, id in
             append(index == 0 ? "\"" : ",\"")
             append(Credentials.idNames[index])
@@ -58,9 +56,8 @@ extension ByteBuffer {
         }
     }
 
-    /// For people: ids, and capabilities as bits.
+    /// For people: ids, and capabilities as bits. At most 640 bytes; the room is the caller's.
     mutating func append(words credentials: Credentials) {
-        reserve(1024)
         append("[")
         credentials.forEachID { index, id in
             if index > 0 { append(" ") }
@@ -76,4 +73,9 @@ extension ByteBuffer {
         }
         append("]")
     }
+}
+
+extension Credentials {
+    /// Room for them in JSON: all names of five sets are 4 KiB.
+    static let jsonRoom = 6144
 }

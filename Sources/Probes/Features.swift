@@ -36,6 +36,7 @@ public enum Feature: String, CaseIterable, Sendable {
     case syscallTracepoints = "syscall-tracepoints"
     case trampolines
     case kprobes
+    case kprobeMulti = "kprobe-multi"
     case undisturbedPrograms = "undisturbed-programs"
     case bpfLSM = "bpf-lsm"
     case compat = "32-bit-callers"
@@ -51,6 +52,7 @@ public enum Feature: String, CaseIterable, Sendable {
         case .syscallTracepoints: "hooks on single system calls, cheap for all others (tracefs)"
         case .trampolines: "hooks on kernel functions, fentry and fexit"
         case .kprobes: "hooks on kernel functions without trampolines"
+        case .kprobeMulti: "hooks on many kernel functions at once (5.18)"
         case .undisturbedPrograms: "the kernel does not preempt programs; else trampolines could miss events"
         case .bpfLSM: "hooks on security decisions"
         case .compat: "system calls of 32-bit programs"
@@ -61,7 +63,10 @@ public enum Feature: String, CaseIterable, Sendable {
     public var isRequired: Bool {
         switch self {
         case .privileges, .lockdown, .btf, .ringBuffer, .btfTracepoints: true
-        case .taskStorage, .syscallTracepoints, .trampolines, .kprobes, .undisturbedPrograms, .bpfLSM, .compat: false
+        case .taskStorage, .syscallTracepoints, .trampolines, .kprobes, .kprobeMulti, .undisturbedPrograms,
+            .bpfLSM,
+            .compat:
+            false
         }
     }
 }
@@ -109,6 +114,7 @@ public struct Features: Sendable {
             states[.kprobes] =
                 unsafe access("/sys/bus/event_source/devices/kprobe/type", F_OK) == 0
                 ? .present : .absent("the kernel lacks CONFIG_KPROBES")
+            states[.kprobeMulti] = Self.multiple(symbols.addresses[Self.multipleTrialHook]?.first ?? 0)
         }
         guard isThorough else { return }
         states[.ringBuffer] = Self.map(BPF_MAP_TYPE_RINGBUF, "ring buffer maps")
@@ -117,13 +123,28 @@ public struct Features: Sendable {
         states[.bpfLSM] = Self.tracing(2, types?.lsmTrialHook, "a BPF LSM program")
     }
 
+    /// Those of a kernel that is made up, for tests.
+    init(
+        states: [Feature: FeatureState], types: KernelTypes?, definitions: Set<String>?,
+        symbols: KernelSymbols
+    ) {
+        self.states = states
+        self.types = types
+        self.definitions = definitions
+        self.symbols = symbols
+    }
+
     /// The kernel functions that the hooks of some events name.
     private static func functions(of events: [EventDefinition]) -> Set<String> {
         var names: Set<String> = []
         for event in events {
             guard case .hooks(let hooks) = event.source else { continue }
-            for place in hooks.flatMap(\.places) where place.kind.isFunction { names.insert(place.target) }
+            for place in hooks.flatMap(\.places) {
+                if place.kind.isFunction { names.insert(place.target) }
+                for call in place.calls { names.insert("__x64_sys_\(KernelTypes.definitionName(call))") }
+            }
         }
+        if !names.isEmpty { names.formUnion([multipleTrialHook, "fprobe_return"]) }
         return names
     }
 
@@ -192,6 +213,17 @@ public struct Features: Sendable {
         if result == 1 { return .present }
         if result == 0 { return .absent("the kernel has no \(what)") }
         return .unknown("trying \(what) failed: \(BPFObject.errnoText(-result))")
+    }
+
+    /// Seldom called, and there on all kernels.
+    private static let multipleTrialHook = "security_settime64"
+
+    private static func multiple(_ address: UInt64) -> FeatureState {
+        guard address != 0 else { return .unknown("the kernel hides the addresses of its functions") }
+        let result = apus_try_multi(address)
+        return result == 0
+            ? .present
+            : .absent("the kernel refuses a kprobe on several functions: \(BPFObject.errnoText(-result))")
     }
 
     private static func tracing(_ kind: Int32, _ target: UInt32?, _ what: String) -> FeatureState {

@@ -3,9 +3,12 @@ public import Catalog
 
 /// How kernel functions are hooked.
 public enum FunctionHooks: String, CaseIterable, Sendable {
-    /// Trampolines where the kernel has them and does not preempt them, else kprobes.
+    /// Trampolines for a few functions, one multiple kprobe for many or where the kernel preempts programs,
+    /// else kprobes.
     case auto
     case fentry, kprobe
+    /// One multiple kprobe, wherever it can be.
+    case multi
 }
 
 /// One way to attach one program, or the pair that watches a function from entry to exit.
@@ -14,13 +17,21 @@ public enum Attachment: Sendable, Equatable {
     case trampoline(program: String, isExit: Bool)
     /// `exit` is the program at the return; `entry` then keeps the arguments.
     case kprobe(entry: String, exit: String?, function: String, addresses: [UInt64])
+    /// The same, as one of many that are attached at once.
+    case multi(entry: String, exit: String?, addresses: [UInt64])
     case calls(program: String, isExit: Bool, names: [String])
 
     var programs: [String] {
         switch self {
         case .tracepoint(let program), .trampoline(let program, _), .calls(let program, _, _): [program]
-        case .kprobe(let entry, let exit, _, _): [entry] + (exit.map { [$0] } ?? [])
+        case .kprobe(let entry, let exit, _, _), .multi(let entry, let exit, _):
+            [entry] + (exit.map { [$0] } ?? [])
         }
+    }
+
+    var isMulti: Bool {
+        if case .multi = self { return true }
+        return false
     }
 
     /// In the kernel's words: fentry, kprobe and kretprobe, ...
@@ -29,6 +40,7 @@ public enum Attachment: Sendable, Equatable {
         case .tracepoint: "tp_btf"
         case .trampoline(_, let isExit): isExit ? "fexit" : "fentry"
         case .kprobe(_, let exit, _, _): exit == nil ? "kprobe" : "kprobe+kretprobe"
+        case .multi(_, let exit, _): exit == nil ? "kprobe.multi" : "kprobe.multi+kretprobe.multi"
         case .calls: "perf tracepoint"
         }
     }
@@ -43,77 +55,128 @@ public struct HookOptions: Sendable {
 
 extension Features {
     /// The ways to attach a hook on this kernel.
-    public func options(of hook: Hook, _ preference: FunctionHooks = .auto) -> HookOptions {
+    ///
+    /// - Parameter isOneOfMany: so many functions are hooked that attaching them one by one takes long.
+    public func options(
+        of hook: Hook, _ preference: FunctionHooks = .auto, isOneOfMany: Bool = false
+    ) -> HookOptions {
         var attachments: [(place: HookPlace, attachment: Attachment)] = []
-        var reasons: [String] = []
+        var refusals: [String] = []
+        var otherShapes: [String] = []
         for place in hook.places {
-            let (found, reason) = self.attachments(at: place, preference)
+            let (found, reason) = self.attachments(at: place, preference, isOneOfMany)
             attachments += found.map { (place, $0) }
-            if let reason, !reasons.contains(reason) { reasons.append(reason) }
+            switch reason {
+            case .refused(let text): if !refusals.contains(text) { refusals.append(text) }
+            case .notHere(let text): if !otherShapes.contains(text) { otherShapes.append(text) }
+            case nil: break
+            }
         }
+        // That one alternative is not of this kernel says little where another is.
+        let reasons = refusals.isEmpty ? otherShapes : refusals
         return HookOptions(hook: hook, attachments: attachments, reason: reasons.joined(separator: "; "))
     }
 
-    private func attachments(at place: HookPlace, _ preference: FunctionHooks) -> ([Attachment], String?) {
+    /// Why a place is of no use.
+    private enum Reason {
+        /// This kernel has nothing of that name or shape.
+        case notHere(String)
+        /// It has, and does not let programs there.
+        case refused(String)
+    }
+
+    private func attachments(
+        at place: HookPlace, _ preference: FunctionHooks, _ isOneOfMany: Bool
+    ) -> ([Attachment], Reason?) {
         switch place.kind {
         case .tracepoint:
             guard types?.tracepoints[place.target] != nil else {
-                return ([], "this kernel has no tracepoint \(place.target)")
+                return ([], .notHere("this kernel has no tracepoint \(place.target)"))
             }
             return ([.tracepoint(program: place.program)], nil)
         case .callsEnter, .callsExit:
-            let names = place.calls.map(KernelTypes.definitionName).filter { definitions?.contains($0) == true }
-            guard !names.isEmpty else {
-                return ([], self[.syscallTracepoints].reason ?? "this kernel has none of the system calls")
+            let names = place.calls.map(KernelTypes.definitionName).filter {
+                definitions?.contains($0) == true
             }
-            return (
-                [.calls(program: "\(place.program)__calls", isExit: place.kind == .callsExit, names: names)],
-                nil
-            )
-        case .entry, .exit: return functionAttachments(at: place, preference)
+            guard !names.isEmpty else {
+                let reason = self[.syscallTracepoints].reason ?? "this kernel has none of the system calls"
+                return ([], .refused(reason))
+            }
+            var attachments: [Attachment] = [
+                .calls(program: "\(place.program)__calls", isExit: place.kind == .callsExit, names: names)
+            ]
+            let addresses = names.compactMap { symbols.addresses["__x64_sys_\($0)"]?.first }
+            if place.kind == .callsEnter && isOneOfMany && preference != .kprobe
+                && self[.kprobeMulti].isPresent
+                && addresses.count == names.count && !addresses.contains(0)
+            {
+                attachments.insert(
+                    .multi(entry: "\(place.program)__calls_kprobe", exit: nil, addresses: addresses), at: 0)
+            }
+            return (attachments, nil)
+        case .entry, .exit: return functionAttachments(at: place, preference, isOneOfMany)
         }
     }
 
     private func functionAttachments(
-        at place: HookPlace, _ preference: FunctionHooks
-    ) -> ([Attachment], String?) {
+        at place: HookPlace, _ preference: FunctionHooks, _ isOneOfMany: Bool
+    ) -> ([Attachment], Reason?) {
         let name = place.target
         let addresses = symbols.addresses[name] ?? []
-        guard !addresses.isEmpty else { return ([], "this kernel has no function \(name)") }
+        guard !addresses.isEmpty else { return ([], .notHere("this kernel has no function \(name)")) }
         // Those of one name that the kernel's types do not tell apart are all of the same shape.
         let known = types?.functions[name] ?? []
         for function in known {
             if let difference = Self.difference(place.parameters, function.parameters) {
-                return ([], "\(name) of this kernel has another prototype: \(difference)")
+                return ([], .notHere("\(name) of this kernel has another prototype: \(difference)"))
             }
         }
-        var attachments: [Attachment] = []
-        var reason: String?
         let isExit = place.kind == .exit
+        let entry = "\(place.program)__kprobe"
+        let exit = isExit ? "\(place.program)__kretprobe" : nil
+        var refusals: [String] = []
+
+        var trampoline: [Attachment] = []
         if preference != .kprobe {
             if let refusal = trampolineRefusal(known, addresses) {
-                reason = refusal
+                refusals.append(refusal)
             } else {
-                attachments.append(
-                    .trampoline(
-                        program: "\(place.program)__\(isExit ? "fexit" : "fentry")", isExit: isExit))
+                let program = "\(place.program)__\(isExit ? "fexit" : "fentry")"
+                trampoline = [.trampoline(program: program, isExit: isExit)]
             }
         }
+        var kprobe: [Attachment] = []
+        var multi: [Attachment] = []
         if preference != .fentry {
             if let refusal = self[.kprobes].reason {
-                reason = reason.map { "\($0); \(refusal)" } ?? refusal
+                refusals.append(refusal)
             } else if addresses.count > 1 && addresses.contains(0) {
-                reason = "the kernel hides the addresses of the functions named \(name)"
+                refusals.append("the kernel hides the addresses of the functions named \(name)")
             } else {
-                attachments.append(
-                    .kprobe(
-                        entry: "\(place.program)__kprobe", exit: isExit ? "\(place.program)__kretprobe" : nil,
-                        function: name, addresses: addresses))
+                kprobe = [.kprobe(entry: entry, exit: exit, function: name, addresses: addresses)]
+                if preference != .kprobe && self[.kprobeMulti].isPresent && !addresses.contains(0) {
+                    multi = [.multi(entry: entry, exit: exit, addresses: addresses)]
+                }
             }
         }
-        if preference == .auto && !self[.undisturbedPrograms].isPresent { attachments.reverse() }
-        return (attachments, attachments.isEmpty ? reason : nil)
+        // Before 6.14 the kernel watches a limited number of returns by other ways than trampolines.
+        let losesReturns = isExit && !returnsAreUnlimited
+        let attachments: [Attachment]
+        if preference == .multi {
+            attachments = multi + trampoline + kprobe
+        } else if losesReturns {
+            attachments = trampoline + kprobe
+        } else if !self[.undisturbedPrograms].isPresent || isOneOfMany {
+            attachments = multi + (isExit ? trampoline + kprobe : kprobe + trampoline)
+        } else {
+            attachments = trampoline + kprobe
+        }
+        return (attachments, attachments.isEmpty ? .refused(refusals.joined(separator: "; ")) : nil)
     }
+
+    /// Whether a multiple kprobe sees any number of returns at once, as it rests on the function graph
+    /// tracer since 6.14.
+    private var returnsAreUnlimited: Bool { symbols.addresses["fprobe_return"] != nil }
 
     private func trampolineRefusal(_ known: [KernelFunction], _ addresses: [UInt64]) -> String? {
         if let reason = self[.trampolines].reason { return reason }

@@ -76,6 +76,15 @@ enum LoadError: Error {
         unsafe bpf_program__set_log_level(found, 4)  // BPF_LOG_STATS
     }
 
+    /// Has a kprobe's program loaded for a multiple kprobe.
+    borrowing func setMulti(_ program: String) throws(ProbeError) {
+        let found = unsafe bpf_object__find_program_by_name(raw, program)
+        guard let found = unsafe found else {
+            throw ProbeError("the kernel object has no program '\(program)'")
+        }
+        unsafe _ = bpf_program__set_expected_attach_type(found, BPF_TRACE_KPROBE_MULTI)
+    }
+
     /// Leaves a map out that this kernel does not have or need.
     borrowing func omit(_ name: String) throws(ProbeError) {
         unsafe bpf_map__set_autocreate(try map(name), false)
@@ -104,7 +113,9 @@ enum LoadError: Error {
     private static func programInFault(_ log: String) -> String? {
         for line in log.split(separator: "\n").reversed() {
             let parts = line.split(separator: "'", maxSplits: 2)
-            if parts.count == 3, parts[0].hasSuffix("prog "), parts[2].hasPrefix(": ") { return String(parts[1]) }
+            if parts.count == 3, parts[0].hasSuffix("prog "), parts[2].hasPrefix(": ") {
+                return String(parts[1])
+            }
         }
         return nil
     }

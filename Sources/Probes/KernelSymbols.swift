@@ -20,13 +20,14 @@ struct KernelSymbols: Sendable {
         let wanted = NameFilter(names)
         guard let bytes = readFile(path, limit: 64 << 20) else { return }
         var at = 0
-        // Sixteen digits, a space, a letter, a space, the name up to a tab (a module follows) or newline.
+        // Sixteen digits, a space, a letter, a space, the name up to a newline, or to a tab and a module: a
+        // function of a module may have the name of another, and no type that anybody has checked.
         while at + 20 < bytes.count {
             let type = bytes[at + 17]
             var end = at + 19
             while end < bytes.count, bytes[end] > UInt8(ascii: " ") { end += 1 }
             let isText = type | 0x20 == UInt8(ascii: "t") || type | 0x20 == UInt8(ascii: "w")
-            if isText, wanted.mayContain(bytes, at: at + 19) {
+            if isText, end < bytes.count, bytes[end] != UInt8(ascii: "\t"), wanted.mayContain(bytes, at: at + 19) {
                 let name = String(decoding: bytes[(at + 19)..<end], as: UTF8.self)
                 if names.contains(name) {
                     let text = String(decoding: bytes[at..<(at + 16)], as: UTF8.self)

@@ -125,7 +125,8 @@ public struct KernelTypes: Sendable {
                     type = try word(place + 8)
                 case 4, 5, 7:  // STRUCT, UNION, FWD
                     guard isPointer else { return .any }
-                    return name(try word(place), after: "").map { $0.isEmpty ? .pointer : .structure($0) } ?? .pointer
+                    return name(try word(place), after: "").map { $0.isEmpty ? .pointer : .structure($0) }
+                        ?? .pointer
                 case 1, 6, 19: return isPointer ? .pointer : .integer  // INT, ENUM, ENUM64
                 default: return isPointer ? .pointer : .any
                 }

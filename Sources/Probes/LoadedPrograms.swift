@@ -12,14 +12,20 @@ final class LoadedPrograms {
     let object: BPFObject
     let programs: Set<String>
 
-    /// - Parameter prepare: sets constants and sizes, before loading.
-    init(_ programs: Set<String>, prepare: (borrowing BPFObject) throws(ProbeError) -> Void)
+    /// - Parameters:
+    ///   - prepare: sets constants and sizes, before loading.
+    ///   - multiPrograms: of them, those to be attached by a multiple kprobe.
+    init(
+        _ programs: Set<String>, multiPrograms: Set<String> = [],
+        prepare: (borrowing BPFObject) throws(ProbeError) -> Void
+    )
         throws(LoadError)
     {
         self.programs = programs
         do {
             object = try BPFObject()
             try prepare(object)
+            for program in multiPrograms { try object.setMulti(program) }
         } catch {
             throw .other(error)
         }
@@ -41,18 +47,83 @@ final class LoadedPrograms {
                 let names = plan.calls.filter { isExit || $0.needsEntry }.map(\.name)
                 if names.isEmpty { continue }
                 do {
-                    try attach(isExit ? "one_syscall_exit" : "one_syscall_enter", toCalls: names, isExit: isExit)
+                    try attach(
+                        isExit ? "one_syscall_exit" : "one_syscall_enter", toCalls: names, isExit: isExit)
                 } catch {
                     throw .other(error)
                 }
             }
         }
-        for attachment in plan.attachments {
+        let attachments = plan.attachments
+        do {
+            try attachMulti(attachments.filter(\.isMulti))
+        } catch {
+            throw .program(SensorPlan.multiDispatcher, reason: error.description)
+        }
+        for attachment in attachments where !attachment.isMulti {
             do {
                 try attach(attachment)
             } catch {
                 throw .program(attachment.programs[0], reason: error.description)
             }
+        }
+    }
+
+    /// Puts the programs into the dispatcher's table and attaches it to all functions: returns first, as an
+    /// entry whose return is not seen would keep its arguments.
+    private func attachMulti(_ attachments: [Attachment]) throws(ProbeError) {
+        guard !attachments.isEmpty else { return }
+        let dispatcher = try object.program(SensorPlan.multiDispatcher)
+        let table = try object.mapDescriptor("multi_programs")
+        var entries: [(address: UInt64, cookie: UInt64)] = []
+        var returns = entries
+        var places: [String: UInt64] = [:]
+        func place(_ program: String) throws(ProbeError) -> UInt64 {
+            if let place = places[program] { return place }
+            var key = UInt32(places.count)
+            var descriptor = try object.program(program)
+            let status = unsafe bpf_map_update_elem(table, &key, &descriptor, 0)
+            guard status == 0 else {
+                throw ProbeError("\(program) cannot be dispatched to: \(BPFObject.errnoText(-status))")
+            }
+            places[program] = UInt64(key)
+            return UInt64(key)
+        }
+        for case .multi(let entry, let exit, let addresses) in attachments {
+            for address in addresses {
+                entries.append((address, try place(entry)))
+                if let exit { returns.append((address, try place(exit))) }
+            }
+        }
+        try attach(dispatcher, to: returns, isReturn: true)
+        try attach(dispatcher, to: entries, isReturn: false)
+    }
+
+    /// A function may have several programs: each attachment takes it once.
+    private func attach(
+        _ dispatcher: Int32, to functions: [(address: UInt64, cookie: UInt64)], isReturn: Bool
+    ) throws(ProbeError) {
+        var rest = functions
+        while !rest.isEmpty {
+            var seen: Set<UInt64> = []
+            var later: [(address: UInt64, cookie: UInt64)] = []
+            var addresses: [UInt64] = []
+            var cookies: [UInt64] = []
+            for function in rest {
+                if seen.insert(function.address).inserted {
+                    addresses.append(function.address)
+                    cookies.append(function.cookie)
+                } else {
+                    later.append(function)
+                }
+            }
+            let link = unsafe apus_attach_multi(
+                dispatcher, addresses, cookies, UInt32(addresses.count), isReturn)
+            guard link >= 0 else {
+                throw ProbeError("the functions cannot be hooked at once: \(BPFObject.errnoText(-link))")
+            }
+            events.append(Box(OwnedDescriptor(link)))
+            rest = later
         }
     }
 
@@ -62,6 +133,7 @@ final class LoadedPrograms {
             links.append(Box(try object.attach(program)))
         case .calls(let program, let isExit, let names):
             try attach(program, toCalls: names, isExit: isExit)
+        case .multi: break  // all at once, above
         case .kprobe(let entry, let exit, let function, let addresses):
             // The return first: an entry whose return is not seen would keep its arguments.
             if let exit { try attach(exit, toFunction: function, addresses, isReturn: true) }

@@ -23,7 +23,8 @@ enum Preemption {
             return state(ofMode: told.dropFirst("preempt=".count))
         }
         if let built = words("/boot/config-\(release)") ?? configuration() {
-            let isCalm = built.contains("CONFIG_PREEMPT_NONE=y") || built.contains("CONFIG_PREEMPT_VOLUNTARY=y")
+            let isCalm =
+                built.contains("CONFIG_PREEMPT_NONE=y") || built.contains("CONFIG_PREEMPT_VOLUNTARY=y")
             return isCalm ? .present : preemptible
         }
         return preemptible

@@ -24,6 +24,8 @@ public struct SensorRequest: Sendable {
     public var functionHooks: FunctionHooks = .auto
     /// Whether sched_process_exec carries the environment.
     public var wantsEnvironment = false
+    /// Whether events carry paths of kernel objects, which is what they cost most for.
+    public var wantsPaths = true
     /// Bytes of each bulk ring, and of the lifecycle ring; powers of two of pages. Nil for what suits
     /// the number of CPUs.
     public var ringBytes: Int?
@@ -67,7 +69,8 @@ public final class Sensor {
         while true {
             do {
                 let start = Self.milliseconds()
-                let loaded = try LoadedPrograms(plan.programs) { object throws(ProbeError) in
+                let loaded = try LoadedPrograms(plan.programs, multiPrograms: plan.multiPrograms) {
+                    object throws(ProbeError) in
                     try Self.prepare(object, request, absent: Set(plan.absent.keys), features, catalog)
                 }
                 let end = Self.milliseconds()
@@ -127,6 +130,7 @@ public final class Sensor {
         try object.setConstant("has_group_dead", to: features.types?.hasGroupDead ?? false)
         try object.setConstant("ring_mask", to: UInt32(ringCount - 1))
         try object.setConstant("want_environment", to: request.wantsEnvironment)
+        try object.setConstant("want_paths", to: request.wantsPaths)
         for (index, policies) in request.events where !absent.contains(index) {
             if case .hooks = catalog.events[index].source {
                 try object.setConstant("wanted", to: policies, at: index)

@@ -36,10 +36,11 @@ struct SensorPlan {
         if let exec = catalog["sched_process_exec"], request.events[exec.index] != nil {
             essential.append("task_rename")
         }
+        let isMany = Self.functionCount(request, catalog) > Self.trampolineLimit
         for index in request.events.keys.sorted() {
             guard case .hooks(let hooks) = catalog.events[index].source else { continue }
             for hook in hooks {
-                let options = features.options(of: hook, request.functionHooks)
+                let options = features.options(of: hook, request.functionHooks, isOneOfMany: isMany)
                 let attachments = options.attachments.map(\.attachment)
                 if !attachments.isEmpty {
                     choices.append(
@@ -50,6 +51,23 @@ struct SensorPlan {
             }
         }
         try planCalls(request, calls, features)
+    }
+
+    /// Taking a trampoline away takes the kernel 10 to 140 ms, one after the other.
+    private static let trampolineLimit = 24
+
+    /// How many places in functions the wanted events ask for.
+    private static func functionCount(_ request: SensorRequest, _ catalog: Catalog) -> Int {
+        var places: Set<String> = []
+        for index in request.events.keys {
+            guard case .hooks(let hooks) = catalog.events[index].source else { continue }
+            for hook in hooks {
+                if let place = hook.places.first, place.kind != .tracepoint {
+                    places.insert(place.description)
+                }
+            }
+        }
+        return places.count
     }
 
     private mutating func planCalls(
@@ -90,7 +108,9 @@ struct SensorPlan {
     var attachments: [Attachment] {
         var attachments: [Attachment] = []
         for choice in choices where absent[choice.event] == nil {
-            guard let attachment = choice.attachments.first, !attachments.contains(attachment) else { continue }
+            guard let attachment = choice.attachments.first, !attachments.contains(attachment) else {
+                continue
+            }
             if case .tracepoint(let program) = attachment, essential.contains(program) { continue }
             attachments.append(attachment)
         }
@@ -99,7 +119,9 @@ struct SensorPlan {
 
     /// All programs to load.
     var programs: Set<String> {
+        let attachments = attachments
         var programs = Set(essential).union(attachments.flatMap(\.programs))
+        if attachments.contains(where: \.isMulti) { programs.insert(Self.multiDispatcher) }
         if usesSingleHooks {
             programs.insert("one_syscall_exit")
             if calls.contains(where: \.needsEntry) { programs.insert("one_syscall_enter") }
@@ -107,9 +129,25 @@ struct SensorPlan {
         return programs
     }
 
+    /// Leads from a multiple kprobe to the program of each function.
+    static let multiDispatcher = "multi"
+
+    /// Of them, those that the dispatcher leads to.
+    var multiPrograms: Set<String> { Set(attachments.filter(\.isMulti).flatMap(\.programs)) }
+
     /// Takes note that the kernel refused a program. Returns false where there is nothing to replace.
     mutating func replace(_ program: String, reason: String) -> Bool {
         var isReplaced = false
+        if program == Self.multiDispatcher {
+            // All that were to be attached with it, each another way.
+            for index in choices.indices where choices[index].attachments.contains(where: \.isMulti) {
+                isReplaced = true
+                let left = choices[index].attachments.filter { !$0.isMulti }
+                choices[index].attachments = left[...]
+                if left.isEmpty && !choices[index].isOptional { absent[choices[index].event] = reason }
+            }
+            return isReplaced
+        }
         for index in choices.indices
         where choices[index].attachments.first?.programs.contains(program) == true {
             isReplaced = true

@@ -3,12 +3,15 @@ internal import Probes
 
 enum BenchCommand {
     static let command = Command(
-        name: "bench", about: "Measure Apus itself: decoding, or what its programs cost the kernel's verifier.",
+        name: "bench",
+        about: "Measure Apus itself: decoding, or what its programs cost the kernel's verifier.",
         operands: "decode | verifier"
     ) { arguments in
         switch arguments.operands {
         case ["decode"]:
-            for rate in DecodeBenchmark.run() { Console.out("\(rate.name): \(rate.eventsPerSecond) events/s\n") }
+            for rate in DecodeBenchmark.run() {
+                Console.out("\(rate.name): \(rate.eventsPerSecond) events/s\n")
+            }
             return 0
         case ["verifier"]: return try verifier()
         default: throw UsageError("name what to measure: decode or verifier")

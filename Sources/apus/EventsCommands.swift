@@ -119,7 +119,11 @@ enum EventsCommands {
             if number != nil && features[.syscallTracepoints].isPresent {
                 hooks.append("few calls traced: its own tracepoints syscalls:sys_enter_*, sys_exit_*")
             }
-            return hooks + ["many: tp_btf:sys_enter and tp_btf:sys_exit with a table"]
+            let pair =
+                features[.undisturbedPrograms].isPresent
+                ? "tp_btf:sys_enter and tp_btf:sys_exit"
+                : "perf tracepoints raw_syscalls:sys_enter and sys_exit"
+            return hooks + ["many: \(pair) with a table"]
         }
     }
 

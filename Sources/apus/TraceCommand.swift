@@ -23,7 +23,8 @@ enum TraceCommand {
             ),
             Option(
                 "function-hooks", value: "HOW", choices: FunctionHooks.allCases.map(\.rawValue),
-                "how kernel functions are hooked: fentry (trampolines), kprobe, or auto (default)"),
+                "how kernel functions are hooked: fentry (trampolines), kprobe, multi (one kprobe for all), or auto (default)"
+            ),
             Option(
                 "buffers", "b", value: "KEY=PAGES",
                 "kernel.events=N pages for each CPU's ring (default 4096, less with many CPUs), kernel.control-plane=N for the lifecycle ring (default 1024); powers of two"
@@ -31,6 +32,9 @@ enum TraceCommand {
             Option(
                 "enrichment", "E", value: "WHAT", choices: ["environment"],
                 "environment: add the environment to sched_process_exec"),
+            Option(
+                "no-paths", nil,
+                "leave paths of kernel objects out, which is what kernel events cost most for"),
             Option("timings", "t", "say how long loading, attaching and detaching took"),
         ],
         operands: "[-- COMMAND ARGS...]",
@@ -59,6 +63,7 @@ enum TraceCommand {
             throw UsageError("the command after -- is empty")
         }
         request.version = Main.version
+        request.wantsPaths = !arguments.switches.contains("no-paths")
         request.events = arguments.values["events"] ?? []
         request.scopes = arguments.values["scope"] ?? []
         request.command = arguments.command
@@ -77,7 +82,7 @@ enum TraceCommand {
         }
         if let text = arguments.last("function-hooks") {
             guard let hooks = FunctionHooks(rawValue: text) else {
-                throw UsageError("--function-hooks is auto, fentry or kprobe, not '\(text)'")
+                throw UsageError("--function-hooks is auto, fentry, kprobe or multi, not '\(text)'")
             }
             request.functionHooks = hooks
         }
@@ -136,6 +141,10 @@ enum TraceCommand {
         if result.refusedRuns > 0 {
             Console.note(
                 "the kernel refused \(result.refusedRuns) runs of hooks: so many events may be missing")
+        }
+        if result.unpaired > 0 {
+            Console.note(
+                "\(result.unpaired) returns of kernel functions were missed: as many events are missing")
         }
         if result.malformed > 0 { Console.note("malformed records: \(result.malformed)") }
         if result.unaccounted != 0 {

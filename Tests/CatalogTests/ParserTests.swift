@@ -11,8 +11,8 @@ import Testing
     }
 
     private static let types =
-        "int32, uint32, int64, uint64, uint16, bool, pointer, string, string[], sockaddr, "
-        + "int32[2], timespec, time"
+        "int32, uint32, int64, uint64, uint16, bool, pointer, string, string[], bytes, uint64[], "
+        + "credentials, sockaddr, int32[2], timespec, time"
 
     private static func arguments(_ text: String, _ message: String) -> Bad {
         Bad(text: "call | 1 | 2 | 3 | syscalls | \(text) | About.", message: message)
@@ -71,7 +71,7 @@ import Testing
 
     private static func entry(_ line: String, _ message: String) -> Bad {
         Bad(
-            text: "event thing 9 proc\nhook a:b\nabout A thing.\n\(line)", line: 4,
+            text: "event thing 9 proc\nhook tp_btf:b\nabout A thing.\n\(line)", line: 4,
             message: message)
     }
 
@@ -79,8 +79,8 @@ import Testing
         Bad(text: "event thing", message: "an event starts with 'event NAME ID [SETS]'"),
         Bad(text: "event thing one", message: "an event starts with 'event NAME ID [SETS]'"),
         Bad(text: "event thing -1", message: "an event starts with 'event NAME ID [SETS]'"),
-        entry("filed a: int32 K | meaning", "expected hook, about or field"),
-        entry("call | 1 | 2 | 3 | syscalls | - | About.", "expected hook, about or field"),
+        entry("filed a: int32 K | meaning", "expected hook, or, about or field"),
+        entry("call | 1 | 2 | 3 | syscalls | - | About.", "expected hook, or, about or field"),
         entry("field a: int32 K", "a field is 'field NAME: TYPE TAGS | meaning'"),
         entry("field a int32 K | meaning", "a field is 'field NAME: TYPE TAGS | meaning'"),
         entry("field a: | meaning", "this field has no type"),
@@ -104,22 +104,28 @@ import Testing
     }
 
     @Test(arguments: [
-        (lines: ["hook a:b", "field a: int32 K | x"], extraFields: 0),
+        (lines: ["hook tp_btf:b", "field a: int32 K | x"], extraFields: 0),
         (lines: ["about A thing."], extraFields: 0),
-        (lines: ["hook a:b", "about A thing."], extraFields: 33),
+        (lines: ["about A thing.", "hook tp_btf:b optional"], extraFields: 0),
+        (lines: ["about A thing.", "hook tp_btf:b", "hook agent"], extraFields: 0),
+        (lines: ["about A thing.", "hook agent", "hook tp_btf:b optional"], extraFields: 0),
+        (lines: ["hook agent"], extraFields: 1),
+        (lines: ["hook tp_btf:b", "about A thing."], extraFields: 65),
     ])
     func incompleteEntriesAreReportedWhereTheyStand(_ some: [String], _ extraFields: Int) throws {
         let fields = (0..<extraFields).map { "field f\($0): int32 K | x" }
         let text = (["event thing 9"] + some + fields).map { $0 + "\n" }.joined()
         let lines = 1...1 + some.count + extraFields
-        let next = "\n# The next one.\n\nevent other 10\nhook a:b\nabout Another.\n"
+        let next = "\n# The next one.\n\nevent other 10\nhook tp_btf:b\nabout Another.\n"
         let error = try #require(throws: CatalogError.self) {
             try CatalogParser.parse([("bad.events", "\(text)\(next)"), ("more.events", "")])
         }
         #expect(error.file == "bad.events")
         #expect(lines.contains(error.line), "line \(error.line) is none of the entry's")
         #expect(
-            error.message == "event thing needs a hook, an about line, and at most 32 fields")
+            error.message
+                == "event thing needs a hook that is not optional, or `hook agent` and no other, "
+                + "an about line, and at most 64 fields")
     }
 
     @Test(arguments: [
@@ -177,8 +183,8 @@ import Testing
     @Test func entriesMeanWhatTheySay() throws {
         let text = """
             event thing 900 proc, default
-            hook fentry:best
-            hook tp_btf:second
+            hook tp_btf:first
+            hook entry:second(file, int) optional
             about A thing happened.
             # A comment.
             field a: string U TOCTOU OPT | the first
@@ -190,7 +196,9 @@ import Testing
         let thing = events[0]
         #expect(thing.id.rawValue == 900)
         #expect(thing.sets == ["proc", "default"])
-        #expect(thing.source == .hook(["fentry:best", "tp_btf:second"]))
+        #expect(
+            HookTests.lines(thing)
+                == ["tp_btf:first() by thing", "entry:second(struct file *, a number) by thing optional"])
         #expect(thing.about == "A thing happened.")
         #expect(thing.fields.map(\.type) == [.string, .time])
         #expect(thing.fields.map(\.provenance) == [[.user, .raceable, .optional], .kernel])

@@ -1,5 +1,4 @@
 import Catalog
-import Foundation
 import Testing
 
 /// A system call is one row of the catalogue. Any other event is one entry there and one probe body;
@@ -11,7 +10,8 @@ import Testing
     /// What the state stores, the agent and the default selection use.
     static let lifecycle = ["sched_process_fork", "sched_process_exec", "sched_process_exit", "task_rename"]
     static let lifecycleMay = [
-        "Sources/State/", "Sources/Agent/", "Sources/Probes/Sensor.swift", "Sources/Policies/",
+        "Sources/State/", "Sources/Agent/TraceSession.swift", "Sources/Probes/SensorPlan.swift",
+        "Sources/Policies/EventSelection.swift",
     ]
 
     /// Files that name an event for a reason of their own.
@@ -19,14 +19,16 @@ import Testing
         // The tracepoint on which a trial is made; the help of --enrichment.
         "sched_process_exec": ["Sources/Probes/Features.swift", "Sources/apus/TraceCommand.swift"],
         // Tracepoints of the kernel that all system calls pass, beside the events of the same names.
-        "sys_enter": ["Sources/Probes/Sensor.swift", "Sources/apus/EventsCommands.swift", "Benchmarks/"],
+        "sys_enter": ["Sources/apus/EventsCommands.swift", "Benchmarks/floor.bpf.c"],
+        // The kernel function on which a trial is made.
+        "security_settime64": ["Sources/Probes/Features.swift"],
+        "sys_exit": ["Sources/apus/EventsCommands.swift", "Benchmarks/floor.bpf.c"],
         // Whether this kernel's tracepoint tells the last thread.
         "sched_process_exit": ["Sources/Probes/KernelTypes.swift"],
-        "sys_exit": ["Sources/Probes/Sensor.swift", "Sources/apus/EventsCommands.swift", "Benchmarks/"],
     ]
 
     @Test func aSystemCallStandsInTheCatalogueOnly() throws {
-        let files = try Self.files()
+        let files = try PackageFile.all()
         for name in Self.systemCalls {
             try #require(Catalog.builtIn[name] != nil, "\(name) is no event; name another here")
             let places = files.filter { !$0.path.hasPrefix("Catalog/") && $0.words.contains(name) }
@@ -37,71 +39,31 @@ import Testing
     }
 
     @Test func anotherEventHasOneEntryAndOneProbe() throws {
-        let files = try Self.files()
+        let files = try PackageFile.all()
         for event in Catalog.builtIn.events {
-            guard case .hook = event.source else { continue }
-            let names: Set<String> = [
-                event.name, "EVENT_\(event.name.uppercased())", "INDEX_\(event.name.uppercased())",
-            ]
-            let places = files.filter { !$0.words.isDisjoint(with: names) }.map(\.path)
-            let entries = places.filter { $0.hasPrefix("Catalog/") }
-            #expect(entries.count == 1, "\(event.name) stands in the catalogue files \(entries)")
-            let probes = places.filter { $0.hasPrefix("Kernel/probes/") }
-            #expect(probes.count == 1, "\(event.name) has its probe in \(probes), and not in one file")
+            let isOfAgent = event.source == .agent
+            if case .systemCall = event.source { continue }
+            let entries = files.filter { $0.path.hasPrefix("Catalog/") && $0.entries.contains(event.name) }
+            #expect(entries.count == 1, "\(event.name) stands in \(entries.map(\.path))")
+
+            // A probe names its event in capitals: BEGIN(NAME) and what is generated from the catalogue.
+            let capitals = event.name.uppercased()
+            let names: Set = [capitals, "EVENT_\(capitals)", "INDEX_\(capitals)", "FIELDS_\(capitals)"]
+            let probes = files.filter { $0.path.hasPrefix("Kernel/") && !$0.words.isDisjoint(with: names) }
+            #expect(
+                isOfAgent
+                    ? probes.isEmpty : probes.count == 1 && probes[0].path.hasPrefix("Kernel/probes/"),
+                "\(event.name) has its probe in \(probes.map(\.path))")
+
+            // Its own name is often a kernel function's too, so that probes and entries may say it.
             let may =
                 ["Catalog/", "Kernel/probes/"] + (Self.reasons[event.name] ?? [])
+                + (isOfAgent ? ["Sources/Agent/AgentEvents.swift"] : [])
                 + (Self.lifecycle.contains(event.name) ? Self.lifecycleMay : [])
-            for place in places where !may.contains(where: { place.hasPrefix($0) }) {
-                Issue.record("\(event.name) has a further place: \(place)")
+            for file in files where !file.words.isDisjoint(with: names.union([event.name])) {
+                if may.contains(where: { file.path.hasPrefix($0) }) { continue }
+                Issue.record("\(event.name) has a further place: \(file.path)")
             }
         }
-    }
-
-    // MARK: Files
-
-    private struct File {
-        /// Below the package's folder.
-        let path: String
-        /// Its identifiers, those in comments left out.
-        let words: Set<String>
-    }
-
-    /// The package's files but tests and documents. What the build makes lies in hidden folders.
-    private static func files() throws -> [File] {
-        let root = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
-            .deletingLastPathComponent().path
-        var files: [File] = []
-        for top in try FileManager.default.contentsOfDirectory(atPath: root) {
-            if top.hasPrefix(".") || ["Tests", "Docs"].contains(top) { continue }
-            var paths = [top]
-            if let below = FileManager.default.enumerator(atPath: "\(root)/\(top)") {
-                for case let path as String in below { paths.append("\(top)/\(path)") }
-            }
-            for path in paths where !path.hasSuffix(".md") {
-                guard let data = FileManager.default.contents(atPath: "\(root)/\(path)") else { continue }
-                files.append(File(path: path, words: words(of: String(decoding: data, as: UTF8.self))))
-            }
-        }
-        try #require(files.contains { $0.path == "Package.swift" }, "the package is not at \(root)")
-        return files.sorted { $0.path < $1.path }
-    }
-
-    private static func words(of text: String) -> Set<String> {
-        var code = ""
-        var rest = text[...]
-        while let start = rest.range(of: "/*") {
-            code += rest[..<start.lowerBound]
-            guard let end = rest[start.upperBound...].range(of: "*/") else { break }
-            rest = rest[end.upperBound...]
-        }
-        code += rest
-        var words: Set<String> = []
-        for line in code.split(separator: "\n") {
-            let end = line.range(of: "//")?.lowerBound ?? line.endIndex
-            for word in line[..<end].split(whereSeparator: { !($0.isLetter || $0.isNumber || $0 == "_") }) {
-                words.insert(String(word))
-            }
-        }
-        return words
     }
 }

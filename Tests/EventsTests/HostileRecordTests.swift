@@ -72,7 +72,7 @@ import Testing
         var record = RecordBuilder(values: (0..<random.below(9)).map { _ in random.next() })
         record.setName(random.bytes(random.below(17)))
         for _ in 0..<random.below(5) {
-            var bytes = random.bytes(random.below(60))
+            var bytes = random.bytes(random.below(90))
             // Families of socket addresses, so that they are tried as well.
             if bytes.count > 1 { (bytes[0], bytes[1]) = ([1, 2, 10, 16][random.below(4)], 0) }
             record.blobs.append(
@@ -120,12 +120,16 @@ import Testing
             if record.byteOffsets(of: span) == nil { strays += 1 }
         }
         touch(event.name)
-        for field in -1..<33 {
+        for field in -1..<65 {
             if let value = event.value(field) { sum &+= value }
             guard let blob = event.blob(field) else { continue }
             touch(blob.bytes)
             if let text = event.string(field) { touch(text) } else { strays += 1 }
             blob.forEachString { touch($0) }
+            if let credentials = Credentials(blob.bytes) {
+                credentials.forEachID { sum &+= UInt64($1) }
+                credentials.forEachSet { sum &+= $1 }
+            }
             guard let address = SocketAddress(blob.bytes) else { continue }
             switch address {
             case .ipv4(let bits, _): sum &+= UInt64(bits)

@@ -150,6 +150,63 @@ import Testing
         }
     }
 
+    @Test func magicWrite() {
+        var record = sampleRecord(.magic_write, systemCall: 1)
+        record.values = [0, 0, 2049, 1_835_009, 6]
+        record.blobs = [
+            .init(field: 0, bytes: Array("/tmp/a".utf8)),
+            .init(field: 1, bytes: [0x7f, 0x45, 0x4c, 0x46, 0, 0xff]),
+        ]
+        #expect(
+            line(record) == Self.head + #"1027,"name":"magic_write""# + Self.policies + Self.process
+                + #"write""# + Self.ancestors
+                + #"{"name":"pathname","str":"/tmp/a"},{"name":"bytes","bytes":"f0VMRgD/"},"#
+                + #"{"name":"dev","u_int32":2049},{"name":"inode","u_int64":"1835009"},"#
+                + #"{"name":"returnValue","int64":"6"}]}"# + "\n")
+    }
+
+    @Test func securityBPFProg() {
+        var record = sampleRecord(.security_bpf_prog, systemCall: 321)
+        record.values = [2, 0, 0, 77, 1]
+        record.blobs = [
+            .init(field: 1, bytes: Array("probe".utf8)),
+            .init(field: 2, bytes: Self.words(1 << 14, 0) + Self.words(-1, 1)),
+        ]
+        #expect(
+            line(record) == Self.head + #"1078,"name":"security_bpf_prog""# + Self.policies + Self.process
+                + #"bpf""# + Self.ancestors
+                + #"{"name":"type","int32":2},{"name":"name","str":"probe"},"#
+                + #"{"name":"helpers","u_int64_array":{"value":["16384","0","18446744073709551615","1"]}},"#
+                + #"{"name":"id","u_int32":77},{"name":"load","bool":true}]}"# + "\n")
+    }
+
+    @Test func commitCreds() {
+        var record = sampleRecord(.commit_creds, systemCall: 105)
+        record.values = [0, 0]
+        let ids: [UInt32] = [1000, 1001, 1002, 1003, 0, 1, 2, .max, 4_026_531_837, 16]
+        let low = ids.flatMap { id in (0..<4).map { UInt8(truncatingIfNeeded: id >> ($0 * 8)) } }
+        record.blobs = [
+            .init(
+                field: 0,
+                bytes: low + Self.words(0, 1 << 1) + Self.words(1, 1 << 40 | 1 << 39) + Self.words(6, 0)),
+            .init(
+                field: 1,
+                bytes: [UInt8](repeating: 0, count: 40) + Self.words(0, 1 << 41 | 1 << 63)
+                    + [UInt8](repeating: 0, count: 24)),
+        ]
+        #expect(
+            line(record) == Self.head + #"1025,"name":"commit_creds""# + Self.policies + Self.process
+                + #"setuid""# + Self.ancestors
+                + #"{"name":"old_cred","credentials":{"uid":1000,"gid":1001,"suid":1002,"sgid":1003,"#
+                + #""euid":0,"egid":1,"fsuid":2,"fsgid":4294967295,"user_namespace":4026531837,"#
+                + #""secure_bits":16,"cap_inheritable":[],"cap_permitted":["DAC_OVERRIDE"],"#
+                + #""cap_effective":["CAP_CHOWN"],"cap_bounding":["CAP_BPF","CAP_CHECKPOINT_RESTORE"],"#
+                + #""cap_ambient":["DAC_OVERRIDE","CAP_DAC_READ_SEARCH"]}},"#
+                + #"{"name":"new_cred","credentials":{"uid":0,"gid":0,"suid":0,"sgid":0,"euid":0,"egid":0,"#
+                + #""fsuid":0,"fsgid":0,"user_namespace":0,"secure_bits":0,"cap_inheritable":[],"#
+                + #""cap_permitted":[],"cap_effective":[],"cap_bounding":[],"cap_ambient":[]}}]}"# + "\n")
+    }
+
     @Test func whatIsMissingLeavesTheName() {
         var record = sampleRecord(.openat, systemCall: 257)
         record.values = [5, 0]

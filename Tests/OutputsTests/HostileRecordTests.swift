@@ -84,7 +84,7 @@ import Testing
 
     /// Noise, valid records with bits turned, and valid ones with more text than any call has.
     static func record(_ random: inout SplitMix64) -> [UInt8] {
-        var record = RecordBuilder(values: (0..<random.below(24)).map { _ in random.number() })
+        var record = RecordBuilder(values: (0..<random.below(46)).map { _ in random.number() })
         record.setName(random.bytes(16))
         for _ in 0..<random.below(8) {
             let limit = random.below(40) == 0 ? 4000 : 80
@@ -95,7 +95,8 @@ import Testing
             }
             record.blobs.append(
                 .init(
-                    field: UInt8(random.below(20)), bytes: bytes, flags: UInt8(random.below(4)),
+                    field: UInt8(random.below(random.below(4) == 0 ? 46 : 20)), bytes: bytes,
+                    flags: UInt8(random.below(4)),
                     count: UInt16(random.below(2) == 0 ? 1 : random.below(65536))))
         }
         var bytes = record.build()

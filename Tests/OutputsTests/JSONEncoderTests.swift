@@ -68,7 +68,7 @@ import Testing
     private static func fields(
         _ definition: EventDefinition, _ record: inout RecordBuilder, _ random: inout SplitMix64
     ) -> JSONValue {
-        let present = random.below(8) == 0 ? random.below(definition.fields.count + 1) : 32
+        let present = random.below(8) == 0 ? random.below(definition.fields.count + 1) : 64
         var data: [JSONValue] = []
         for (index, field) in definition.fields.enumerated() {
             var members: [String: JSONValue] = ["name": .string(field.name)]
@@ -102,7 +102,8 @@ import Testing
         case .uint64: ("u_int64", .string("\(value)"))
         case .pointer: ("pointer", .string("\(value)"))
         case .time: ("u_int64", .string("\(value &+ newYear)"))
-        case .string, .stringArray, .socketAddress, .int32Pair, .timespec: nil
+        case .string, .stringArray, .socketAddress, .int32Pair, .timespec, .bytes, .uint64Array, .credentials:
+            nil
         }
     }
 
@@ -174,7 +175,40 @@ struct Sample {
             if !isCut { printed = ("int32_array", Self.list(pair.map { .integer($0) })) }
         case .timespec: timespec(&random)
         case .socketAddress: address(&random)
+        case .bytes:
+            bytes = random.bytes(random.below(70))
+            printed = ("bytes", .string(Data(bytes).base64EncodedString()))
+        case .uint64Array:
+            let words = (0..<random.below(5)).map { _ in random.number() }
+            bytes = words.flatMap(Self.little) + random.bytes(random.below(3) == 0 ? random.below(8) : 0)
+            printed = ("u_int64_array", Self.list(words.map { .string("\($0)") }))
+        case .credentials: credentials(&random)
         case .int32, .uint32, .int64, .uint64, .uint16, .bool, .pointer, .time: break
+        }
+    }
+
+    private mutating func credentials(_ random: inout SplitMix64) {
+        var members: [String: JSONValue] = [:]
+        let ids = "uid gid suid sgid euid egid fsuid fsgid user_namespace secure_bits".split(separator: " ")
+        for name in ids {
+            let id = UInt32(truncatingIfNeeded: random.number())
+            bytes += Self.little(id)
+            members[String(name)] = .integer(id)
+        }
+        for name in ["inheritable", "permitted", "effective", "bounding", "ambient"] {
+            let set = random.number()
+            bytes += Self.little(set)
+            let names = (0..<64).filter { set >> $0 & 1 == 1 }.compactMap {
+                Credentials.name(ofCapability: $0)
+            }
+            members["cap_\(name)"] = .array(names.map { .string($0.description) })
+        }
+        if random.below(4) == 0 {
+            bytes.removeLast(1 + random.below(bytes.count))
+        } else {
+            printed = ("credentials", .object(members))
+            // A later contract may have more.
+            bytes += random.bytes(random.below(9))
         }
     }
 

@@ -149,7 +149,7 @@ def judge(lines, events):
 def hook(event):
     """How it is hooked here: of `entry:do_exit: by fentry` what comes last."""
     ways = [way.group(1) for way in (re.search(r": by (.+)$", text) for text in event["hooks"]) if way]
-    return " + ".join(dict.fromkeys(ways)) or "agent"
+    return ", ".join(dict.fromkeys(part for way in ways for part in way.split("+"))) or "agent"
 
 
 def cell(event, absent, runs):
@@ -161,6 +161,8 @@ def cell(event, absent, runs):
     problems, reasons = [], []
     given = False
     for run, (lines, seen, refusal) in runs.items():
+        if refusal and run == "fentry":
+            continue  # not every function can have a trampoline
         # It was said to be given, but then it was not traced.
         met, wrong = (0, [refusal]) if refusal else judge(lines, seen)
         given = given or met > 0
@@ -259,19 +261,20 @@ def document(columns):
     table, notes = rows(columns)
     text = f"""{TITLE}
 
-Made by `make kernel-matrix`; `make test-vm` sees to it that it stays true. Each kernel ran a program
-that triggers the events and says what must be seen of them (`Tests/Live/scenarios/kernel`).
+Made by `Tests/VM/run --write`; `make test-vm` sees to it that it stays true. On each kernel a program
+triggered the events and said what must be seen of them (`Tests/Live/scenarios/kernel`). A cell says
 
-| cell | meaning |
-|---|---|
-| a kind of hook | given: it was triggered, and seen with the right values through this hook; `agent`: without one |
-| given [n] | hooked, but not triggered there: note n |
-| – [n] | absent: this kernel does not give it: note n |
+* how the event is hooked, where all that must be seen of it was seen, with the right values. `agent`: Apus
+  makes it without a hook;
+* `given` where it is hooked but cannot be triggered;
+* `–` where this kernel does not give it. The notes below the table have the reasons.
 
-| column | kernel |
-|---|---|
+The hooks are those of an event that is asked for alone. The program ran with all of them at once, when 6.12
+and later hook most functions together (`kprobe.multi`); and once more with every function hooked by kprobes
+on 6.1 and by trampolines (`fentry`, `fexit`) on 6.12. The kernels:
+
 """
-    text += "".join(f"| {column.title} | {column.version} |\n" for column in columns)
+    text += "".join(f"* {column.title}: {column.version}\n" for column in columns)
     text += "\n" + "".join(
         f"| {' | '.join(row)} |\n"
         for row in [["event"] + [column.title for column in columns], ["---"] * (len(columns) + 1), *table])

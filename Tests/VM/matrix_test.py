@@ -119,6 +119,16 @@ class MatrixTest(unittest.TestCase):
                                                     kprobe_events="", kprobe_summary=""))
         refused = "apus: this kernel cannot give e: no\napus: delivered 0 lost 0\n"
         self.assertEqual(self.kind([line("a")], events, auto_summary=refused), "FAILED: no")
+        # Of trampolines alone that is no more than was to be expected.
+        for run, kind in (("fentry", "given"), ("kprobe", "FAILED: kprobe: no")):
+            self.assertEqual(self.kind([line("a")], events, **{
+                f"{run}_expected": kprobe, f"{run}_events": "", f"{run}_summary": refused}), kind)
+
+    def test_hooks(self):
+        self.assertEqual(matrix.hook({"hooks": [
+            "exit:f: by kprobe+kretprobe", "entry:g: by kprobe", "entry:o: not here: no o", "tp_btf:t: by tp_btf"]}),
+            "kprobe, kretprobe, tp_btf")
+        self.assertEqual(matrix.hook({"hooks": []}), "agent")
 
     def test_unreadable(self):
         for files in (

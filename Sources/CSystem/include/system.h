@@ -41,6 +41,10 @@ int apus_attach_tracepoint(int program, uint64_t tracepoint_id);
  * an address. Returns a descriptor which detaches when closed, or -errno. */
 int apus_attach_kprobe(int program, const char *function, uint64_t address, bool is_return);
 
+/* Runs a program, loaded for that, at the entries or returns of many functions, with a cookie for each. Returns a
+ * descriptor which detaches when closed, or -errno. */
+int apus_attach_multi(int program, const uint64_t *addresses, const uint64_t *cookies, uint32_t count, bool is_return);
+
 /* A directory descriptor of tracefs: where it is mounted, or a mount of our own that nobody else
  * sees (fsopen, since 5.2). -errno when there is none. */
 int apus_open_tracefs(void);
@@ -50,6 +54,8 @@ int apus_open_tracefs(void);
 /* Loads a program of two instructions and attaches it as `kind`: 0 BTF tracepoint, 1 fentry, 2 BPF LSM.
  * `target` is a kernel type id. 0 when that works, else -errno. */
 int apus_try_tracing(int kind, uint32_t target);
+/* The same for a multiple kprobe on a function at an address. */
+int apus_try_multi(uint64_t address);
 
 /* ---- Files ---- */
 

@@ -119,7 +119,7 @@ static void load_elf_phdrs(void)
 }
 
 /* Tries to become that file, in a process that has /dev/null as its input. */
-static void fail_to_execute(const char *path, long expected, bool at_descriptor)
+static void fail_to_execute(const char *path, const char *interpreter, long expected, bool at_descriptor)
 {
 	const char *const arguments[] = { "will", "not", "run", NULL };
 	struct identity id = identity(path);
@@ -142,7 +142,8 @@ static void fail_to_execute(const char *path, long expected, bool at_descriptor)
 	if (at_descriptor)
 		seen("process_execute_failed", INT("dirfd", directory), INT("flags", 0), FAILED);
 	else
-		seen("process_execute_failed", STRING("pathname", path), FAILED);
+		seen("process_execute_failed", STRING("pathname", path),
+		     STRING("interpreter_path", interpreter), FAILED);
 	call(SYS_close, directory);
 }
 
@@ -159,13 +160,13 @@ static void fail_to_execute_all(void)
 	write_file(script, "#!/no/such/interpreter\n");
 	write_elf(program, "/no/such/loader", ET_EXEC);
 	about("no format");
-	fail_to_execute(garbage, -ENOEXEC, false);
+	fail_to_execute(garbage, garbage, -ENOEXEC, false);
 	about("script without its interpreter");
-	fail_to_execute(script, -ENOENT, false);
+	fail_to_execute(script, "/no/such/interpreter", -ENOENT, false);
 	about("program without its loader");
-	fail_to_execute(program, -ENOENT, false);
+	fail_to_execute(program, program, -ENOENT, false);
 	about("execveat");
-	fail_to_execute(garbage, -ENOEXEC, true);
+	fail_to_execute(garbage, NULL, -ENOEXEC, true);
 	about("no file");
 	if (call(SYS_execve, missing, arguments, environment) != -ENOENT)
 		die(missing, 0);

@@ -104,9 +104,8 @@ static void magic_write(void)
 	never("magic_write", BYTES("bytes", "not at 0", 8), NODE(id));
 	must("pwritev", call(SYS_pwritev, fd, parts, 2, 0));
 	magic(path, id, text, 44);
-	/* The first buffer is shorter than the 32 bytes; whether the second is seen is open. */
 	n = must("pwritev", call(SYS_pwritev, fd, small, 2, 0));
-	seen("magic_write", STRING("pathname", path), NODE(id), INT("returnValue", n));
+	magic(path, id, "#!/bin/sh\n", n);
 	call(SYS_close, fd);
 
 	must("pipe", call(SYS_pipe2, ends, O_CLOEXEC));
@@ -203,11 +202,11 @@ static void security_inode_unlink(void)
 	call(SYS_close, new_file(path, ""));
 	id = identity(path);
 	must("unlink", call(SYS_unlink, path));
-	seen("security_inode_unlink", STRING("pathname", inside(path)), IDENTITY(id));
+	seen("security_inode_unlink", STRING("pathname", path), IDENTITY(id));
 	call(SYS_close, new_file(path, ""));
 	id = identity(path);
 	must("unlinkat", call(SYS_unlinkat, AT_FDCWD, path, 0));
-	seen("security_inode_unlink", STRING("pathname", inside(path)), IDENTITY(id));
+	seen("security_inode_unlink", STRING("pathname", path), IDENTITY(id));
 }
 
 static void security_inode_mknod(void)
@@ -215,11 +214,11 @@ static void security_inode_mknod(void)
 	const char *pipe = at_home("fifo"), *null = at_home("null");
 
 	must("mknod", call(SYS_mknod, pipe, S_IFIFO | 0640, 0));
-	seen("security_inode_mknod", STRING("file_name", inside(pipe)), UINT("mode", S_IFIFO | 0640),
+	seen("security_inode_mknod", STRING("file_name", pipe), UINT("mode", S_IFIFO | 0640),
 	     UINT("dev", 0));
 	/* Some containers may not; the check comes all the same. */
 	call(SYS_mknodat, AT_FDCWD, null, S_IFCHR | 0600, makedev(1, 3));
-	seen("security_inode_mknod", STRING("file_name", inside(null)), UINT("mode", S_IFCHR | 0600),
+	seen("security_inode_mknod", STRING("file_name", null), UINT("mode", S_IFCHR | 0600),
 	     UINT("dev", 1 << 20 | 3));
 }
 
@@ -228,11 +227,9 @@ static void security_inode_symlink(void)
 	const char *link = at_home("link"), *other = at_home("link2");
 
 	must("symlink", call(SYS_symlink, "../to/nowhere", link));
-	seen("security_inode_symlink", STRING("linkpath", inside(link)),
-	     STRING("target", "../to/nowhere"));
+	seen("security_inode_symlink", STRING("linkpath", link), STRING("target", "../to/nowhere"));
 	must("symlinkat", call(SYS_symlinkat, "/absolute", AT_FDCWD, other));
-	seen("security_inode_symlink", STRING("linkpath", inside(other)),
-	     STRING("target", "/absolute"));
+	seen("security_inode_symlink", STRING("linkpath", other), STRING("target", "/absolute"));
 }
 
 static void security_inode_rename(void)
@@ -241,9 +238,9 @@ static void security_inode_rename(void)
 
 	call(SYS_close, new_file(old, ""));
 	must("rename", call(SYS_rename, old, new));
-	seen("security_inode_rename", STRING("old_path", inside(old)), STRING("new_path", inside(new)));
+	seen("security_inode_rename", STRING("old_path", old), STRING("new_path", new));
 	must("renameat2", call(SYS_renameat2, AT_FDCWD, new, AT_FDCWD, old, 1 /* NOREPLACE */));
-	seen("security_inode_rename", STRING("old_path", inside(new)), STRING("new_path", inside(old)));
+	seen("security_inode_rename", STRING("old_path", new), STRING("new_path", old));
 }
 
 static void inotify_watch(void)

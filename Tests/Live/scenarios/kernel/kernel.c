@@ -51,6 +51,7 @@ static void tracee_info(void)
 static const struct {
 	const char *name;
 	void (*run)(void);
+	bool alone; /* not one of all */
 } scenarios[] = {
 	SCENARIO(init_namespaces),
 	SCENARIO(tracee_info),
@@ -104,6 +105,7 @@ static const struct {
 	SCENARIO(kprobe_attach),
 	SCENARIO(kallsyms_lookup_name),
 	SCENARIO(call_usermodehelper),
+	{ "release_agent", release_agent, .alone = true },
 	SCENARIO(dirty_pipe_splice),
 	SCENARIO(inotify_watch),
 	SCENARIO(security_path_notify),
@@ -136,7 +138,7 @@ static int run(const char *name)
 	snprintf(home, sizeof(home), "/tmp/apus-kernel-%d", as_pid);
 	must(home, call(SYS_mkdir, home, 0777));
 	for (size_t i = 0; i < COUNT; i++) {
-		if (strcmp(name, "all") && strcmp(name, scenarios[i].name))
+		if (strcmp(name, "all") ? strcmp(name, scenarios[i].name) != 0 : scenarios[i].alone)
 			continue;
 		scenarios[i].run();
 		found++;

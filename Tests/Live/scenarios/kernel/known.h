@@ -150,33 +150,6 @@ static struct identity identity_of(int fd)
 	return identity_at(fd, "");
 }
 
-/* The path inside its file system: all that is known where the kernel has a dentry and no mount. */
-static const char *inside(const char *path)
-{
-	static char results[4][PATH_MAX];
-	static int next;
-	char *result = results[next++ % 4];
-	char text[PATH_MAX * 2], root[PATH_MAX], point[PATH_MAX];
-	size_t longest = 0;
-	FILE *file = fopen("/proc/self/mountinfo", "re");
-
-	snprintf(result, PATH_MAX, "%s", path);
-	while (file && fgets(text, sizeof(text), file)) {
-		size_t length;
-
-		if (sscanf(text, "%*d %*d %*s %4095s %4095s", root, point) != 2)
-			continue;
-		length = strcmp(point, "/") ? strlen(point) : 0;
-		if (length < longest || strncmp(point, path, length) || path[length] != '/')
-			continue;
-		longest = length;
-		snprintf(result, PATH_MAX, "%s%s", strcmp(root, "/") ? root : "", path + length);
-	}
-	if (file)
-		fclose(file);
-	return result;
-}
-
 static void write_file(const char *path, const char *text)
 {
 	int fd = must(path, call(SYS_openat, AT_FDCWD, path, O_WRONLY | O_CREAT | O_CLOEXEC, 0755));

@@ -57,6 +57,8 @@ static void open_odd_names(void)
 	call(SYS_close, fd);
 }
 
+#define LONGEST 4095 /* of a path that is shown whole */
+
 /* Names of `size` bytes below one another until the path of `file` in the last has `length`. */
 static void open_below(const char *top, size_t length, size_t size, const char *file)
 {
@@ -80,15 +82,16 @@ static void open_below(const char *top, size_t length, size_t size, const char *
 		used += sprintf(path + used, "/%s", name);
 	}
 	sprintf(path + used, "/%s", file);
+	path[LONGEST] = 0;
 	open_known(AT_FDCWD, file, path, O_RDWR | O_CREAT);
 }
 
 static void open_deep(void)
 {
-	about("path of 4095 bytes");
-	open_below("long-4095", 4095, 250, "file");
-	about("path of 4096 bytes");
-	open_below("long-4096", 4096, 250, "file");
+	about("longest path");
+	open_below("longest", LONGEST, 250, "file");
+	about("path that is cut");
+	open_below("too-long", LONGEST + 1, 250, "file");
 	about("128 levels");
 	open_below("deep", strlen(at_home("deep")) + 128 * 2 + 5, 1, "file");
 }
@@ -176,10 +179,20 @@ static void open_moved(void)
 	call(SYS_close, fd);
 }
 
+/* The thread's own name is as free as a file's. */
+static void open_as_odd_name(void)
+{
+	about("controls in the name of the thread");
+	must("prctl", call(SYS_prctl, PR_SET_NAME, "\x1b[1m\n\x7f\xff|", 0, 0, 0));
+	extra = ",\"comm\":\"\\u001b[1m\\n\\u007f\xef\xbf\xbd|\"";
+	open_known(AT_FDCWD, home, home, O_RDONLY | O_DIRECTORY);
+}
+
 static void security_file_open(void)
 {
 	open_plain();
 	open_odd_names();
+	in_child(open_as_odd_name);
 	open_moved();
 	in_child(open_deep);
 	in_child(open_mounts);

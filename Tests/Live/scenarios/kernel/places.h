@@ -6,8 +6,12 @@
 
 #include <pthread.h>
 
-/* mov eax, edi; syscall; ret */
-static const unsigned char code[] = { 0x89, 0xf8, 0x0f, 0x05, 0xc3 };
+/* Both are watched, and do nothing with a descriptor that is not open. */
+#define STRAY_CALL SYS_dup
+#define USUAL_CALL SYS_dup2
+
+/* mov eax, edi; mov edi, -1; syscall; ret */
+static const unsigned char code[] = { 0x89, 0xf8, 0xbf, 0xff, 0xff, 0xff, 0xff, 0x0f, 0x05, 0xc3 };
 
 struct range {
 	unsigned long start, end;
@@ -40,10 +44,10 @@ static void run_code(void *at, const char *type)
 	must("mprotect", call(SYS_mprotect, range.start, range.end - range.start, RWX));
 	memcpy(at, code, sizeof(code));
 	range = range_of(at);
-	((long (*)(long))at)(SYS_getppid);
-	call(SYS_getgid);
-	seen("suspicious_syscall_source", INT("syscall", SYS_getppid), PLACE(type, range));
-	never("suspicious_syscall_source", INT("syscall", SYS_getgid));
+	((long (*)(long))at)(STRAY_CALL);
+	call(USUAL_CALL, -1);
+	seen("suspicious_syscall_source", INT("syscall", STRAY_CALL), PLACE(type, range));
+	never("suspicious_syscall_source", INT("syscall", USUAL_CALL));
 }
 
 static void run_on_stack(void)
@@ -93,8 +97,8 @@ static void run_from_file(void)
 	about("code of a file");
 	must("write", call(SYS_write, fd, code, sizeof(code)));
 	page = map_page(RX, fd);
-	((long (*)(long))page)(SYS_getppid);
-	never("suspicious_syscall_source", INT("syscall", SYS_getppid));
+	((long (*)(long))page)(STRAY_CALL);
+	never("suspicious_syscall_source", INT("syscall", STRAY_CALL));
 }
 
 static void suspicious_syscall_source(void)
@@ -107,40 +111,38 @@ static void suspicious_syscall_source(void)
 	about(NULL);
 }
 
-static long call_on(void *stack, long number)
+static long call_on(void *stack)
 {
-	long result = number;
+	long result = STRAY_CALL;
 
 	asm volatile("mov %%rsp, %%rbx\n\tmov %1, %%rsp\n\tsyscall\n\tmov %%rbx, %%rsp"
 		     : "+a"(result)
-		     : "r"(stack)
+		     : "r"(stack), "D"(-1l)
 		     : "rbx", "rcx", "r11", "memory");
 	return result;
 }
 
-static void pivot(char *stack, long number, const char *type)
+static void pivot(char *stack, const char *type)
 {
 	struct range range = range_of(stack);
 
-	call_on(stack, number);
-	if (type)
-		seen("stack_pivot", INT("syscall", number), POINTER("sp", stack), PLACE(type, range));
-	else
-		seen("stack_pivot", INT("syscall", number), POINTER("sp", stack),
-		     POINTER("vma_start", range.start), UINT("vma_size", range.end - range.start));
+	call_on(stack);
+	seen("stack_pivot", INT("syscall", STRAY_CALL), POINTER("sp", stack), PLACE(type, range));
 }
 
 static void pivot_to_heap(void)
 {
 	about("stack on the heap");
-	pivot((char *)malloc(4096) + 2048, SYS_getppid, "heap");
+	pivot((char *)malloc(4096) + 2048, "heap");
 }
 
-/* Doubtful: programs that make stacks of their own (coroutines) look like this too. */
-static void pivot_to_anonymous(void)
+static void pivot_to_variables(void)
 {
-	about("stack in anonymous memory (doubtful)");
-	pivot(map_page(RW, -1) + 2048, SYS_getppid, "anonymous");
+	static char room[1 << 16];
+
+	about("stack in a program's variables");
+	memset(room, 1, sizeof(room));
+	pivot(room + sizeof(room) / 2, "bss");
 }
 
 static void pivot_to_file(void)
@@ -148,21 +150,29 @@ static void pivot_to_file(void)
 	int fd = new_file(at_home("stack"), "content");
 
 	about("stack in a file");
-	pivot(map_page(RW, fd) + 2048, SYS_getppid, NULL);
+	pivot(map_page(RW, fd) + 2048, "file");
+}
+
+/* Programs that make stacks of their own (coroutines) look like this. */
+static void pivot_to_anonymous(void)
+{
+	about("stack in anonymous memory");
+	call_on(map_page(RW, -1) + 2048);
+	never("stack_pivot", INT("syscall", STRAY_CALL));
 }
 
 static void *ordinary_thread(void *argument)
 {
 	as_tid = call(SYS_gettid);
-	call(SYS_getgid);
-	never("stack_pivot", INT("syscall", SYS_getgid));
+	call(STRAY_CALL, -1);
+	never("stack_pivot", INT("syscall", STRAY_CALL));
 	return argument;
 }
 
 static void on_signal(int number)
 {
 	(void)number;
-	call(SYS_geteuid);
+	call(USUAL_CALL, -1);
 }
 
 static void ordinary_stacks(void)
@@ -171,15 +181,12 @@ static void ordinary_stacks(void)
 	struct sigaction action = { .sa_handler = on_signal, .sa_flags = SA_ONSTACK };
 	pthread_t thread;
 
-	call(SYS_getgid);
-	/* Doubtful: to tell it from a pivot, a tracer must know of sigaltstack. */
-	about("signal stack (doubtful)");
-	alternative.ss_sp = (void *)must("mmap", call(SYS_mmap, NULL, 65536, RW,
-						      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+	about("signal stack");
+	alternative.ss_sp = malloc(65536);
 	if (sigaltstack(&alternative, NULL) || sigaction(SIGUSR1, &action, NULL))
 		die("sigaltstack", 0);
 	call(SYS_kill, as_pid, SIGUSR1);
-	never("stack_pivot", INT("syscall", SYS_geteuid));
+	never("stack_pivot", INT("syscall", USUAL_CALL));
 	about("ordinary stacks");
 	if (pthread_create(&thread, NULL, ordinary_thread, NULL) || pthread_join(thread, NULL))
 		die("pthread_create", 0);
@@ -188,8 +195,9 @@ static void ordinary_stacks(void)
 static void stack_pivot(void)
 {
 	in_child(pivot_to_heap);
-	in_child(pivot_to_anonymous);
+	in_child(pivot_to_variables);
 	in_child(pivot_to_file);
+	in_child(pivot_to_anonymous);
 	in_child(ordinary_stacks);
 	about(NULL);
 }

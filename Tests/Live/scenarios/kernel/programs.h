@@ -6,6 +6,7 @@
 #include <sys/ioctl.h>
 
 #define PROBED "vfs_statfs" /* in each kernel, and no matter to us */
+#define UPROBED 0x1000	    /* in our own file */
 
 static long bpf(int command, union bpf_attr *attr)
 {
@@ -152,22 +153,43 @@ static long open_kprobe(bool at_return)
 	return *type ? open_probe(atoi(type), at_return, PROBED, 0) : -ENODEV;
 }
 
-/* Their names for the reader; the numbers of attach_type are not known here. */
-static void attach(const char *case_name, int event, int type, const char *name, const char *symbol)
+/* attach_type, as the catalogue describes it. */
+enum { RAW_TRACEPOINT, TRACEPOINT, KPROBE, KRETPROBE, UPROBE, URETPROBE };
+
+static void attached(int program, int type, const char *name, const char *symbol, int attach_type)
 {
-	int program = event < 0 ? event : load_program(type, name);
+	if (attach_type == UPROBE || attach_type == URETPROBE) {
+		seen("bpf_attach", UINT("prog_id", program_id(program)), STRING("symbol_name", symbol),
+		     UINT("symbol_addr", UPROBED), INT("attach_type", attach_type));
+		return;
+	}
+	seen("bpf_attach", INT("prog_type", type), STRING("prog_name", name),
+	     UINT("prog_id", program_id(program)), NUMBERS("prog_helpers", helpers, 4),
+	     STRING("symbol_name", symbol), INT("attach_type", attach_type));
+}
+
+/* By ioctl, and by a link where the kernel has these for such events (since 5.15). */
+static void attach(const char *case_name, int event, int type, const char *name, const char *symbol,
+		   int attach_type)
+{
+	int program = event < 0 ? event : load_program(type, name), link;
+	union bpf_attr attr;
 
 	about(case_name);
-	if (program < 0 || call(SYS_ioctl, event, PERF_EVENT_IOC_SET_BPF, program) < 0) {
+	if (program < 0) {
 		skipped("bpf_attach", "not possible here");
-	} else if (symbol) {
-		seen("bpf_attach", INT("prog_type", type), STRING("prog_name", name),
-		     UINT("prog_id", program_id(program)), NUMBERS("prog_helpers", helpers, 4),
-		     STRING("symbol_name", symbol));
-	} else {
-		seen("bpf_attach", INT("prog_type", type), STRING("prog_name", name),
-		     UINT("prog_id", program_id(program)), NUMBERS("prog_helpers", helpers, 4));
+		return;
 	}
+	memset(&attr, 0, sizeof(attr));
+	attr.link_create.prog_fd = program;
+	attr.link_create.target_fd = event;
+	attr.link_create.attach_type = BPF_PERF_EVENT;
+	link = bpf(BPF_LINK_CREATE, &attr);
+	if (link >= 0)
+		attached(program, type, name, symbol, attach_type);
+	call(SYS_close, link);
+	must("PERF_EVENT_IOC_SET_BPF", call(SYS_ioctl, event, PERF_EVENT_IOC_SET_BPF, program));
+	attached(program, type, name, symbol, attach_type);
 	call(SYS_close, program);
 	call(SYS_close, event);
 }
@@ -185,9 +207,8 @@ static void attach_raw(void)
 	if (link < 0)
 		skipped("bpf_attach", "not possible here");
 	else
-		seen("bpf_attach", INT("prog_type", BPF_PROG_TYPE_RAW_TRACEPOINT),
-		     STRING("prog_name", "apus_raw"), UINT("prog_id", program_id(program)),
-		     NUMBERS("prog_helpers", helpers, 4), STRING("symbol_name", "sched_process_exec"));
+		attached(program, BPF_PROG_TYPE_RAW_TRACEPOINT, "apus_raw", "sched_process_exec",
+			 RAW_TRACEPOINT);
 	call(SYS_close, link);
 	call(SYS_close, program);
 }
@@ -198,13 +219,16 @@ static void bpf_attach(void)
 	int event = *id ? open_probe(PERF_TYPE_TRACEPOINT, atoi(id), NULL, 0) : -ENOENT;
 	char own[256] = "";
 
-	attach("tracepoint", event, BPF_PROG_TYPE_TRACEPOINT, "apus_tp", NULL);
-	attach("kprobe", open_kprobe(false), BPF_PROG_TYPE_KPROBE, "apus_kp", PROBED);
-	attach("kretprobe", open_kprobe(true), BPF_PROG_TYPE_KPROBE, "apus_krp", PROBED);
+	attach("tracepoint", event, BPF_PROG_TYPE_TRACEPOINT, "apus_tp", "sched_process_exec", TRACEPOINT);
+	attach("kprobe", open_kprobe(false), BPF_PROG_TYPE_KPROBE, "apus_kp", PROBED, KPROBE);
+	attach("kretprobe", open_kprobe(true), BPF_PROG_TYPE_KPROBE, "apus_krp", PROBED, KRETPROBE);
 	id = get_setting("/sys/bus/event_source/devices/uprobe/type");
 	must("readlink", call(SYS_readlink, "/proc/self/exe", own, sizeof(own) - 1));
-	event = *id ? open_probe(atoi(id), 0, own, 0x1000) : -ENODEV;
-	attach("uprobe", event, BPF_PROG_TYPE_KPROBE, "apus_up", NULL);
+	for (int i = 0; i < 2; i++) {
+		event = *id ? open_probe(atoi(id), i, own, UPROBED) : -ENODEV;
+		attach(i ? "uretprobe" : "uprobe", event, BPF_PROG_TYPE_KPROBE, "apus_up", own,
+		       i ? URETPROBE : UPROBE);
+	}
 	attach_raw();
 	about(NULL);
 }

@@ -31,6 +31,8 @@ static bool open_ring(void)
 	return true;
 }
 
+#define MARK 0x1122334455667788ul /* user_data */
+
 /* Submits, waits and returns the result. */
 static int submit(int opcode, int fd, const void *address, unsigned int length, unsigned long offset,
 		  unsigned int flags)
@@ -43,7 +45,7 @@ static int submit(int opcode, int fd, const void *address, unsigned int length, 
 
 	ring.entries[slot] = (struct io_uring_sqe){
 		.opcode = opcode, .fd = fd, .addr = (unsigned long)address, .len = length,
-		.off = offset, .open_flags = flags, .user_data = 1,
+		.off = offset, .open_flags = flags, .user_data = MARK,
 	};
 	RING_WORD(ring.queue, ring.at.sq_off.array + slot * 4) = slot;
 	__sync_synchronize();
@@ -55,12 +57,15 @@ static int submit(int opcode, int fd, const void *address, unsigned int length, 
 	return result->res;
 }
 
-/* The fields of this event are not the catalogue's, hence none: as many events as operations. */
+#define SUBMITTED(operation, ...)                                                                  \
+	seen("io_uring_submit", INT("opcode", operation), UINT("user_data", MARK),                 \
+	     BOOL("polled", false), __VA_ARGS__)
+
 static void submit_all(void)
 {
 	struct sockaddr_in address = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
 				       .sin_port = htons(9) };
-	const char *path = at_home("ring");
+	const char *path = at_home("ring"), *other = at_home("ring-renamed");
 	char buffer[16];
 	int fd, socket;
 
@@ -71,19 +76,28 @@ static void submit_all(void)
 	about("openat");
 	fd = submit(IORING_OP_OPENAT, AT_FDCWD, path, 0600, 0, O_RDWR | O_CREAT);
 	must("openat", fd);
-	seen("io_uring_submit");
+	SUBMITTED(IORING_OP_OPENAT, INT("fd", AT_FDCWD), STRING("path", path));
 	about("write");
 	must("write", submit(IORING_OP_WRITE, fd, "hello", 5, 0, 0));
-	seen("io_uring_submit");
+	SUBMITTED(IORING_OP_WRITE, INT("fd", fd), STRING("path", NULL));
 	about("read");
 	if (must("read", submit(IORING_OP_READ, fd, buffer, 5, 0, 0)) != 5 ||
 	    memcmp(buffer, "hello", 5))
 		die("io_uring read", 0);
-	seen("io_uring_submit");
+	SUBMITTED(IORING_OP_READ, INT("fd", fd));
 	about("connect");
 	socket = must("socket", call(SYS_socket, AF_INET, SOCK_DGRAM, 0));
 	must("connect", submit(IORING_OP_CONNECT, socket, &address, 0, sizeof(address), 0));
-	seen("io_uring_submit");
+	SUBMITTED(IORING_OP_CONNECT, INT("fd", socket), SOCKADDR("address", &address, sizeof(address)));
+	/* Since 5.11; sqe->len is the directory of the new path. */
+	if (submit(IORING_OP_RENAMEAT, AT_FDCWD, path, AT_FDCWD, (unsigned long)other, 0) == 0) {
+		about("renameat");
+		SUBMITTED(IORING_OP_RENAMEAT, INT("fd", AT_FDCWD), STRING("path", path),
+			  STRING("new_path", other));
+		about("unlinkat");
+		must("unlinkat", submit(IORING_OP_UNLINKAT, AT_FDCWD, other, 0, 0, 0));
+		SUBMITTED(IORING_OP_UNLINKAT, INT("fd", AT_FDCWD), STRING("path", other));
+	}
 	call(SYS_close, socket);
 	call(SYS_close, fd);
 	call(SYS_close, ring.fd);

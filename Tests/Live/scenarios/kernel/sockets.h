@@ -230,6 +230,13 @@ static void duplicated(int fd, const struct place *place)
 		     PLACED("remote_addr", *place));
 		call(SYS_close, copies[i]);
 	}
+	/* Seen by a hook on a function, which a host may lack. */
+	if (in_vm()) {
+		copies[0] = must("F_DUPFD", call(SYS_fcntl, client, F_DUPFD_CLOEXEC, 120));
+		seen("socket_dup", INT("oldfd", client), INT("newfd", copies[0]),
+		     PLACED("remote_addr", *place));
+		call(SYS_close, copies[0]);
+	}
 	call(SYS_close, client);
 }
 

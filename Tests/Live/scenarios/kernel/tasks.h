@@ -217,8 +217,12 @@ static void set_handlers(void)
 	seen("do_sigaction", INT("sig", SIGUSR1), BOOL("is_sa_initialized", false),
 	     BOOL("is_old_sa_initialized", true), OLD_ACTION(action, 2));
 	must("sigaction", call(SYS_rt_sigaction, SIGUSR1, &ignore, NULL, 8));
-	seen("do_sigaction", INT("sig", SIGUSR1), BOOL("is_sa_initialized", true), ACTION(ignore, 1),
+	/* SIG_IGN is no address, though the kernel keeps it where one is. */
+	seen("do_sigaction", INT("sig", SIGUSR1), BOOL("is_sa_initialized", true), ACTION(none, 1),
 	     BOOL("is_old_sa_initialized", false));
+	must("sigaction", call(SYS_rt_sigaction, SIGUSR1, NULL, &old, 8));
+	seen("do_sigaction", INT("sig", SIGUSR1), BOOL("is_sa_initialized", false),
+	     BOOL("is_old_sa_initialized", true), OLD_ACTION(none, 1));
 }
 
 static void do_sigaction(void)
