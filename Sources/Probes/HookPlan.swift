@@ -106,8 +106,8 @@ extension Features {
                 .calls(program: "\(place.program)__calls", isExit: place.kind == .callsExit, names: names)
             ]
             let addresses = names.compactMap { symbols.addresses["__x64_sys_\($0)"]?.first }
-            if place.kind == .callsEnter && isOneOfMany && preference != .kprobe
-                && self[.kprobeMulti].isPresent
+            let suits = isOneOfMany || preference == .multi || !self[.undisturbedPrograms].isPresent
+            if place.kind == .callsEnter && suits && preference != .kprobe && self[.kprobeMulti].isPresent
                 && addresses.count == names.count && !addresses.contains(0)
             {
                 attachments.insert(

@@ -27,7 +27,9 @@ struct KernelSymbols: Sendable {
             var end = at + 19
             while end < bytes.count, bytes[end] > UInt8(ascii: " ") { end += 1 }
             let isText = type | 0x20 == UInt8(ascii: "t") || type | 0x20 == UInt8(ascii: "w")
-            if isText, end < bytes.count, bytes[end] != UInt8(ascii: "\t"), wanted.mayContain(bytes, at: at + 19) {
+            if isText, end < bytes.count, bytes[end] != UInt8(ascii: "\t"),
+                wanted.mayContain(bytes, at: at + 19)
+            {
                 let name = String(decoding: bytes[(at + 19)..<end], as: UTF8.self)
                 if names.contains(name) {
                     let text = String(decoding: bytes[at..<(at + 16)], as: UTF8.self)

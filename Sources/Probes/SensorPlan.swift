@@ -87,8 +87,10 @@ struct SensorPlan {
             usesSingleHooks = true
         case .all: break
         case .auto:
+            // A preemptible kernel loses runs of single hooks, which the pair's perf tracepoints do not.
             usesSingleHooks =
                 calls.count <= Self.singleHookLimit && !hasCompatOnly
+                && features[.undisturbedPrograms].isPresent
                 && calls.allSatisfy {
                     features.definitions?.contains(KernelTypes.definitionName($0.name)) == true
                 }

@@ -271,7 +271,7 @@ triggered the events and said what must be seen of them (`Tests/Live/scenarios/k
 
 The hooks are those of an event that is asked for alone. The program ran with all of them at once, when 6.12
 and later hook most functions together (`kprobe.multi`); and once more with every function hooked by kprobes
-on 6.1 and by trampolines (`fentry`, `fexit`) on 6.12. The kernels:
+on 6.1, and by trampolines (`fentry`, `fexit`) on 6.12 where it can have one. The kernels:
 
 """
     text += "".join(f"* {column.title}: {column.version}\n" for column in columns)
