@@ -139,6 +139,8 @@ public final class TraceSession {
     /// Traces until the command ends, a signal comes or an output fails.
     public func run() -> TraceResult {
         apus_watch_signals()
+        // What start needed once (the kernel's types, the kernel object) goes back to the system.
+        apus_return_free_memory()
         for index in selection.events {
             let record = AgentEvents.record(of: catalog.events[index], version: version, clock: clock)
             if let record { unsafe take(record.span.bytes) }

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <linux/mount.h>
 #include <linux/perf_event.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -197,6 +198,13 @@ int apus_try_multi(uint64_t address)
 		return attached;
 	close(attached);
 	return 0;
+}
+
+/* ---- Memory ---- */
+
+void apus_return_free_memory(void)
+{
+	malloc_trim(0);
 }
 
 /* ---- Files ---- */

@@ -57,6 +57,11 @@ int apus_try_tracing(int kind, uint32_t target);
 /* The same for a multiple kprobe on a function at an address. */
 int apus_try_multi(uint64_t address);
 
+/* ---- Memory ---- */
+
+/* Gives what was freed back to the system. */
+void apus_return_free_memory(void);
+
 /* ---- Files ---- */
 
 /* Reads the beginning of a compressed file: the number of bytes, or less than 0. */
