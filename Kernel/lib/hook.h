@@ -18,6 +18,9 @@
 		long result = call;                                                                        \
 	_Pragma("GCC diagnostic pop") return result;
 
+/* What a function is given in registers, at its entry. */
+#define REGISTER_ARGUMENTS(regs) {regs->di, regs->si, regs->dx, regs->cx, regs->r8, regs->r9}
+
 /* A tracepoint with typed arguments. */
 #define ON_TRACEPOINT(name, tracepoint, args...)                                                           \
 	static __always_inline int name##_body(u64 *ctx, ##args);                                          \
@@ -35,7 +38,7 @@
 	}                                                                                                  \
 	SEC("kprobe/" #function) int name##__kprobe(struct pt_regs *regs)                                  \
 	{                                                                                                  \
-		u64 ctx[6] = {regs->di, regs->si, regs->dx, regs->cx, regs->r8, regs->r9};                 \
+		u64 ctx[6] = REGISTER_ARGUMENTS(regs);                                                     \
 		RETURN_BODY(name(___bpf_ctx_cast(args)))                                                   \
 	}                                                                                                  \
 	static __always_inline int name(u64 *ctx, ##args)
@@ -123,15 +126,30 @@ struct {
 	__type(value, struct call);
 } calls SEC(".maps");
 
-static __always_inline void keep_call(struct pt_regs *regs, u64 call)
+static __always_inline void keep_arguments(struct call *value, u64 call)
 {
 	struct call_key key = {.task = bpf_get_current_task(), .call = call};
-	struct call value = {{regs->di, regs->si, regs->dx, regs->cx, regs->r8, regs->r9}};
 
 	/* The kernel watches a limited number of returns, and tells of none that it misses. */
 	if (bpf_map_lookup_elem(&calls, &key))
 		count(APUS_COUNTER_UNPAIRED, COUNT_LOST);
-	bpf_map_update_elem(&calls, &key, &value, BPF_ANY);
+	bpf_map_update_elem(&calls, &key, value, BPF_ANY);
+}
+
+static __always_inline void keep_call(struct pt_regs *regs, u64 call)
+{
+	struct call value = {REGISTER_ARGUMENTS(regs)};
+
+	keep_arguments(&value, call);
+}
+
+/* The same with the seventh argument in place of the sixth. It lies on the stack, above the return address. */
+static __always_inline void keep_call_with_seventh(struct pt_regs *regs, u64 call)
+{
+	struct call value = {REGISTER_ARGUMENTS(regs)};
+
+	bpf_probe_read_kernel(&value.args[5], sizeof(u64), (void *)regs->sp + sizeof(u64));
+	keep_arguments(&value, call);
 }
 
 static __always_inline bool take_call(u64 call, u64 *args)

@@ -3,10 +3,10 @@
 #define APUS_MOUNTS_H
 
 /* Whether a mount with this namespace is in none: unmounted, or the kernel's own, for which it may also be
- * an error in place of a pointer (IS_ERR_VALUE, include/linux/err.h). */
+ * an error in place of a pointer. */
 static __always_inline bool is_nowhere(struct mnt_namespace *ns)
 {
-	return !ns || (u64)ns >= -4095ULL;
+	return !ns || IS_ERROR(ns);
 }
 
 /* The mounts of a file system: a list before 6.18, oldest first; since then a chain, newest first. */
@@ -183,6 +183,8 @@ __noinline int find_mount(u32 self)
 static __always_inline void append_dentry(struct scratch *s, u32 field, struct dentry *dentry,
 					  struct vfsmount *known)
 {
+	if (!want_paths)
+		return;
 	if (known) {
 		s->walk.mount = (u64)real_mount(known);
 	} else {

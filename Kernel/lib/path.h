@@ -137,18 +137,49 @@ static __always_inline void append_dentry_path(struct scratch *s, u32 field, str
 	append_walk(s->self, field);
 }
 
-/* Since 6.13 the top bit of the nanoseconds says that someone has looked (I_CTIME_QUERIED, include/linux/fs.h). */
+/* Since 6.13 the top bit of i_ctime_nsec says that someone has looked (I_CTIME_QUERIED, include/linux/fs.h). */
 #define CTIME_QUERIED 0x80000000U
+
+/* A time of an inode (atime, mtime, ctime), whatever its kernel keeps it in, as ns since 1970. */
+#define INODE_TIME(inode, time)                                                                            \
+	({                                                                                                 \
+		u64 ns;                                                                                    \
+		if (bpf_core_field_exists((inode)->i_##time##_sec))                                        \
+			ns = READ(inode, i_##time##_sec) * 1000000000ULL +                                 \
+			     (READ(inode, i_##time##_nsec) & ~CTIME_QUERIED);                              \
+		else if (bpf_core_field_exists(((struct inode___6_6 *)(inode))->__i_##time))               \
+			ns = BPF_CORE_READ((struct inode___6_6 *)(inode), __i_##time.tv_sec) *             \
+				     1000000000ULL +                                                       \
+			     BPF_CORE_READ((struct inode___6_6 *)(inode), __i_##time.tv_nsec);             \
+		else                                                                                       \
+			ns = BPF_CORE_READ((struct inode___old *)(inode), i_##time.tv_sec) * 1000000000ULL + \
+			     BPF_CORE_READ((struct inode___old *)(inode), i_##time.tv_nsec);               \
+		ns;                                                                                        \
+	})
 
 static __always_inline u64 inode_ctime(struct inode *inode)
 {
-	if (bpf_core_field_exists(inode->i_ctime_sec))
-		return READ(inode, i_ctime_sec) * 1000000000ULL + (READ(inode, i_ctime_nsec) & ~CTIME_QUERIED);
-	if (bpf_core_field_exists(((struct inode___6_6 *)inode)->__i_ctime))
-		return BPF_CORE_READ((struct inode___6_6 *)inode, __i_ctime.tv_sec) * 1000000000ULL +
-		       BPF_CORE_READ((struct inode___6_6 *)inode, __i_ctime.tv_nsec);
-	return BPF_CORE_READ((struct inode___old *)inode, i_ctime.tv_sec) * 1000000000ULL +
-	       BPF_CORE_READ((struct inode___old *)inode, i_ctime.tv_nsec);
+	return INODE_TIME(inode, ctime);
+}
+
+/* Types of files: include/uapi/linux/stat.h */
+#define S_IFMT 0170000
+#define S_IFSOCK 0140000
+#define S_IFREG 0100000
+#define S_IFIFO 0010000
+
+static __always_inline u32 file_type(struct file *file)
+{
+	return READ(file, f_inode, i_mode) & S_IFMT;
+}
+
+/* The first eight bytes of the name of a file, by which those of no file system are told apart. */
+static __always_inline u64 beginning_of_name(struct file *file)
+{
+	u64 name = 0;
+
+	bpf_probe_read_kernel(&name, sizeof(name), READ(file, f_path.dentry, d_name.name));
+	return name;
 }
 
 static __always_inline u32 inode_device(struct inode *inode)

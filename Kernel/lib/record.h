@@ -64,7 +64,8 @@ static __always_inline void *bulk_ring(void)
 	return bpf_map_lookup_elem(&bulk, &ring);
 }
 
-/* Hands over the scratch's record, whose data ends at `offset`. Never wakes the reader: it drains on a tick, and a wake-up costs several times what the record does. */
+/* Hands over the scratch's record, whose data ends at `offset`. Never wakes the reader: it drains on a
+ * tick, and a wake-up costs several times what the record does. */
 static __always_inline void submit(void *ring, struct scratch *s)
 {
 	u32 length = s->offset, size;

@@ -2,8 +2,6 @@
 #ifndef APUS_SOCKET_H
 #define APUS_SOCKET_H
 
-#define S_IFSOCK_TYPE 0140000
-#define S_IFMT_BITS 0170000
 #define SYS_SOCKETCALL_COMPAT 102
 #define SOCKADDR_STORAGE 128 /* the longest address of any family */
 
@@ -102,40 +100,18 @@ static __always_inline void append_sockaddr(struct scratch *s, u32 field, const 
 	append_bytes(s, field, address, length > SOCKADDR_STORAGE ? SOCKADDR_STORAGE : length);
 }
 
-__noinline int append_user_sockaddr_from(u32 self, u32 field, u64 address, u32 length)
-{
-	struct scratch *s = scratch_at(self);
-	u32 offset;
-
-	if (!s)
-		return 0;
-	offset = s->offset;
-	if (offset > APUS_RECORD_DATA - 16)
-		return 0;
-	barrier_var(length);
-	length &= 2 * SOCKADDR_STORAGE - 1;
-	if (!length)
-		return 0;
-	if (bpf_probe_read_user(&s->data[OFFSET(offset) + sizeof(struct apus_blob)], length,
-				(void *)address))
-		return 0;
-	s->offset = close_blob(s, offset, field, 0, 1, length);
-	return 0;
-}
-
 /* The same from user memory. */
 static __always_inline void append_user_sockaddr(struct scratch *s, u32 field, const void *address,
 						 s32 length)
 {
 	if (length > 0)
-		append_user_sockaddr_from(s->self, field, (u64)address,
-					  length > SOCKADDR_STORAGE ? SOCKADDR_STORAGE : length);
+		append_user_bytes(s, field, (u64)address, length > SOCKADDR_STORAGE ? SOCKADDR_STORAGE : length);
 }
 
 /* The socket of a file, or null where it is none. */
 static __always_inline struct socket *socket_of(struct file *file)
 {
-	if (!file || (READ(file, f_inode, i_mode) & S_IFMT_BITS) != S_IFSOCK_TYPE)
+	if (!file || file_type(file) != S_IFSOCK)
 		return NULL;
 	return READ(file, private_data);
 }
@@ -149,7 +125,7 @@ static __always_inline s32 descriptor_of(struct file *file)
 	struct pt_regs *regs;
 	u32 fd = 0;
 
-	if (!file || current_syscall(task) < 0)
+	if (!file || current_syscall() < 0)
 		return -1;
 	regs = user_registers(task);
 	if (!in_compat_syscall(task))

@@ -2,12 +2,6 @@
 #ifndef APUS_STRINGS_H
 #define APUS_STRINGS_H
 
-/* Numbers of execve and execveat: arch/x86/entry/syscalls/syscall_{64,32}.tbl */
-#define SYS_EXECVE 59
-#define SYS_EXECVEAT 322
-#define SYS_EXECVE_COMPAT 11
-#define SYS_EXECVEAT_COMPAT 358
-
 #ifndef AT_FDCWD
 #define AT_FDCWD (-100)
 #endif
@@ -45,14 +39,7 @@ static __always_inline bool exec_in_progress(struct scratch *s, struct exec_call
 
 static __always_inline void append_user_strings(struct scratch *s, u32 field, u64 address)
 {
-	union packed_reader reader = {.reader = {.kind = APUS_READ_STRING_ARRAY}};
-	u32 compat = s->record.flags & APUS_RECORD_COMPAT ? READ_COMPAT : 0;
-	long next = READ_FAULT;
-
-	if (address)
-		next = read_argument(address, reader.bits, 0, s->offset, field | compat | s->self << READ_SCRATCH);
-	if (next >= 0)
-		s->offset = next;
+	append_user(s, field, APUS_READ_STRING_ARRAY, address, 0);
 }
 
 /* Appends one string of the kernel's array at `from`. Its state is in the scratch: `length` is the number
@@ -126,7 +113,7 @@ static __always_inline void append_standard_input(struct scratch *s, struct task
 
 	if (!file)
 		return;
-	set_value(s, type, READ(file, f_inode, i_mode) & 0170000 /* S_IFMT */);
+	set_value(s, type, file_type(file));
 	append_path(s, path, &file->f_path);
 }
 

@@ -7,7 +7,16 @@
 #define TS_COMPAT 0x0002           /* arch/x86/include/asm/thread_info.h */
 #define THREAD_SIZE 16384          /* arch/x86/include/asm/page_64_types.h, without KASAN */
 #define X32_BIT 0x40000000         /* __X32_SYSCALL_BIT */
+/* Numbers of execve and execveat: arch/x86/entry/syscalls/syscall_{64,32}.tbl */
+#define SYS_EXECVE 59
+#define SYS_EXECVEAT 322
+#define SYS_EXECVE_COMPAT 11
+#define SYS_EXECVEAT_COMPAT 358
 #define INITIAL_PID_NS 0xEFFFFFFCU /* PROC_PID_INIT_INO, include/linux/proc_ns.h */
+
+/* Whether a function returned an error: a negative number, also in place of a pointer or an address
+ * (IS_ERR_VALUE and MAX_ERRNO, include/linux/err.h). */
+#define IS_ERROR(value) ((u64)(value) >= (u64)-4095)
 
 #define HAS_HELPER(name) bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_##name)
 
@@ -95,7 +104,7 @@ static __always_inline s32 own_syscall(struct task_struct *own)
 	return (s32)REGISTER(regs, orig_ax);
 }
 
-static __always_inline s32 current_syscall(struct task_struct *task)
+static __always_inline s32 current_syscall(void)
 {
 	return own_syscall(own_task());
 }

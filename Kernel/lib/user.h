@@ -52,6 +52,46 @@ static __always_inline void append_user_string(struct scratch *s, u32 field, u64
 		append_user_string_from(s->self, field, address);
 }
 
+#define USER_BYTES 128
+
+__noinline int append_user_bytes_from(u32 self, u32 field, u64 address, u32 length)
+{
+	struct scratch *s = scratch_at(self);
+	u32 offset;
+
+	if (!s || !length || length > USER_BYTES)
+		return 0;
+	offset = s->offset;
+	if (offset > APUS_RECORD_DATA - 16)
+		return 0;
+	barrier_var(length);
+	length &= 2 * USER_BYTES - 1;
+	if (bpf_probe_read_user(&s->data[OFFSET(offset) + sizeof(struct apus_blob)], length, (void *)address))
+		return 0;
+	s->offset = close_blob(s, offset, field, 0, 1, length);
+	return 0;
+}
+
+/* Appends up to 128 bytes of user space; nothing where they are not resident. */
+static __always_inline void append_user_bytes(struct scratch *s, u32 field, u64 address, u32 length)
+{
+	append_user_bytes_from(s->self, field, address, length);
+}
+
+/* Appends what a reader of the generic encoder finds at an address of user space, if anything. */
+static __always_inline void append_user(struct scratch *s, u32 field, u32 kind, u64 address, u64 length)
+{
+	union packed_reader packed = {.reader = {.kind = kind, .element = 1, .limit = APUS_MAX_STRING}};
+	u32 compat = s->record.flags & APUS_RECORD_COMPAT ? READ_COMPAT : 0;
+	long next = READ_FAULT;
+
+	if (address)
+		next = read_argument(address, packed.bits, length, s->offset,
+				     field | compat | s->self << READ_SCRATCH);
+	if (next >= 0)
+		s->offset = next;
+}
+
 /* Which argument of a system call that opens a file is its path: 1, 2, or 0 for another call.
  * arch/x86/entry/syscalls: open creat execve uselib acct swapon mq_open, openat openat2 execveat. */
 static __always_inline u32 path_argument(s32 number, bool compat)

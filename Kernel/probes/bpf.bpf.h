@@ -153,7 +153,7 @@ static __always_inline bool in_program_load(void)
 	bool compat = in_compat_syscall(task);
 	struct pt_regs *regs;
 
-	if (current_syscall(task) != (compat ? SYS_BPF_COMPAT : SYS_BPF))
+	if (current_syscall() != (compat ? SYS_BPF_COMPAT : SYS_BPF))
 		return false;
 	regs = user_registers(task);
 	return (u32)(compat ? REGISTER(regs, bx) : REGISTER(regs, di)) == BPF_PROG_LOAD_COMMAND;
@@ -284,12 +284,7 @@ static __always_inline int emit_perf_attach(struct perf_event *event, struct bpf
 /* Whether a file of no file system is of this kind, told by the first 8 bytes of its name. */
 static __always_inline bool is_anonymous_file(struct file *file, u64 kind)
 {
-	u64 name = 0;
-
-	if (!file)
-		return false;
-	bpf_probe_read_kernel(&name, sizeof(name), READ(file, f_path.dentry, d_name.name));
-	return name == kind;
+	return file && beginning_of_name(file) == kind;
 }
 
 #define BPF_PROGRAM_FILE 0x676f72702d667062ULL /* "bpf-prog" */

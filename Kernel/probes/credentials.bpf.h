@@ -94,17 +94,6 @@ static __always_inline u32 mm_value(u64 option)
 	}
 }
 
-static __always_inline void append_user(struct scratch *s, u32 field, u32 kind, u64 address, u64 length)
-{
-	union packed_reader packed = {.reader = {.kind = kind, .element = 1, .limit = APUS_MAX_STRING}};
-	long next = READ_FAULT;
-
-	if (address)
-		next = read_argument(address, packed.bits, length, s->offset, field | s->self << READ_SCRATCH);
-	if (next >= 0)
-		s->offset = next;
-}
-
 /* Appends a path and sets the four fields behind it. */
 static __always_inline void append_program(struct scratch *s, u32 field, struct file *file)
 {

@@ -2,15 +2,6 @@
 #ifndef APUS_FILES_H
 #define APUS_FILES_H
 
-#define S_IFMT 0170000
-#define S_IFREG 0100000
-#define S_IFIFO 0010000
-
-static __always_inline u32 file_type(struct file *file)
-{
-	return READ(file, f_inode, i_mode) & S_IFMT;
-}
-
 /* ---- Reading and writing ---- */
 
 /* Where a transfer of `moved` bytes began, given where it ended. The position at entry is not it: a
@@ -27,8 +18,7 @@ static __always_inline s64 beginning(u64 position, s64 moved)
 
 /* The fields of vfs_write; its kin have the same in the same places, but __kernel_write no result. */
 static __always_inline int emit_transfer(struct scratch *s, struct file *file, u64 amount, u64 position,
-					 s64 moved,
-					 bool with_result)
+					 s64 moved, bool with_result)
 {
 	if (!s)
 		return 0;
@@ -118,23 +108,6 @@ __noinline int append_gathered(u32 self, u64 vector, u32 count, u32 length)
 	return 0;
 }
 
-/* Appends the first `length` bytes at an address of user space. */
-__noinline int append_first_bytes(u32 self, u64 address, u32 length)
-{
-	struct scratch *s = scratch_at(self);
-	u8 *to;
-
-	if (!s || !length || length > MAGIC_BYTES || s->offset > APUS_RECORD_DATA - 16)
-		return 0;
-	to = &s->data[OFFSET(s->offset) + sizeof(struct apus_blob)];
-	barrier_var(length);
-	length &= 2 * MAGIC_BYTES - 1;
-	if (bpf_probe_read_user(to, length, (void *)address))
-		return 0;
-	s->offset = close_blob(s, s->offset, FIELD_MAGIC_WRITE_BYTES, 0, 1, length);
-	return 0;
-}
-
 static __always_inline struct scratch *begin_magic(struct file *file, s64 moved)
 {
 	struct scratch *s = BEGIN(MAGIC_WRITE);
@@ -176,7 +149,7 @@ ON_EXIT(vfs_write, vfs_write, struct file *file, void *buffer, u64 count, void *
 	struct scratch *s;
 
 	if (is_magic(file, position, ret) && (s = begin_magic(file, ret))) {
-		append_first_bytes(s->self, pointer_argument(ctx, 1), magic_length(ret));
+		append_user_bytes(s, FIELD_MAGIC_WRITE_BYTES, pointer_argument(ctx, 1), magic_length(ret));
 		FINISH(s);
 	}
 	if (!IS_WANTED(VFS_WRITE))
@@ -243,22 +216,6 @@ ON_EXIT(__kernel_write_iter, __kernel_write_iter, struct file *file, struct iov_
 }
 
 /* ---- Attributes ---- */
-
-/* A time of an inode, whatever its kernel keeps it in, as ns since 1970. */
-#define INODE_TIME(inode, time)                                                                            \
-	({                                                                                                 \
-		u64 ns;                                                                                    \
-		if (bpf_core_field_exists((inode)->i_##time##_sec))                                        \
-			ns = READ(inode, i_##time##_sec) * 1000000000ULL + READ(inode, i_##time##_nsec);   \
-		else if (bpf_core_field_exists(((struct inode___6_6 *)(inode))->__i_##time))               \
-			ns = BPF_CORE_READ((struct inode___6_6 *)(inode), __i_##time.tv_sec) *             \
-				     1000000000ULL +                                                       \
-			     BPF_CORE_READ((struct inode___6_6 *)(inode), __i_##time.tv_nsec);             \
-		else                                                                                       \
-			ns = BPF_CORE_READ((struct inode___old *)(inode), i_##time.tv_sec) * 1000000000ULL + \
-			     BPF_CORE_READ((struct inode___old *)(inode), i_##time.tv_nsec);               \
-		ns;                                                                                        \
-	})
 
 /* int vfs_utimes(const struct path *path, struct timespec64 *times), fs/utimes.c, 5.10 to 7.2. What
  * was asked for may be `now` or `leave it`; what the inode has then is what was meant. */

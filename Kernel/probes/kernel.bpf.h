@@ -1,11 +1,7 @@
 /* What kernel code adds to the kernel: probes, devices, entries of procfs and debugfs, modules. The acting
- * task is whoever was running; for a module that is whoever loaded it. Returned pointers that are errors
- * are negative numbers of at most 4095. */
+ * task is whoever was running; for a module that is whoever loaded it. */
 #ifndef APUS_KERNEL_H
 #define APUS_KERNEL_H
-
-#define IS_ERROR(ret) ((s64)(ret) < 0 && (s64)(ret) >= -4095)
-#define S_IFREG_TYPE 0100000
 
 /* int register_kprobe(struct kprobe *p), kernel/kprobes.c, 5.10 to 7.2 */
 ON_EXIT(kprobe_attach, register_kprobe, struct kprobe *probe, s64 ret)
@@ -76,11 +72,7 @@ enum { DEBUGFS_CREATE_FILE_CALL = __COUNTER__ };
 SEC("kprobe/__debugfs_create_file")
 int debugfs_create_file_aux__kprobe(struct pt_regs *regs)
 {
-	struct call_key key = {.task = bpf_get_current_task(), .call = DEBUGFS_CREATE_FILE_CALL};
-	struct call value = {{regs->di, regs->si}};
-
-	bpf_probe_read_kernel(&value.args[5], sizeof(u64), (void *)regs->sp + sizeof(u64));
-	bpf_map_update_elem(&calls, &key, &value, BPF_ANY);
+	keep_call_with_seventh(regs, DEBUGFS_CREATE_FILE_CALL);
 	return 0;
 }
 
@@ -120,7 +112,7 @@ ON_EXIT(proc_create, proc_register, struct proc_dir_entry *directory, struct pro
 {
 	struct scratch *s;
 
-	if (!ret || (READ(entry, mode) & 0170000) != S_IFREG_TYPE)
+	if (!ret || (READ(entry, mode) & S_IFMT) != S_IFREG)
 		return 0;
 	s = BEGIN(PROC_CREATE);
 	if (!s)

@@ -55,7 +55,6 @@ ON_TRACEPOINT(sched_process_fork, sched_process_fork, struct task_struct *parent
 /* ---- sched_process_exec: TP_PROTO(struct task_struct *p, pid_t old_pid, struct linux_binprm *bprm),
  * include/trace/events/sched.h, 5.10 to 6.18. The new image is mapped; nothing of it has run. */
 
-#define S_IFMT 0170000
 #define AT_NULL 0
 #define AT_BASE 7 /* include/uapi/linux/auxvec.h: where the ELF interpreter was mapped */
 
@@ -101,12 +100,11 @@ static __always_inline void append_strings(struct scratch *s, u32 field, u64 fro
 ON_TRACEPOINT(sched_process_exec, sched_process_exec, struct task_struct *task, s32 old_pid, struct linux_binprm *bprm)
 {
 	u32 pid = bpf_get_current_pid_tgid() >> 32;
-	struct file *file = READ(bprm, file), *interpreter, *standard_input = NULL;
+	struct file *file = READ(bprm, file), *interpreter;
 	struct apus_tree_value *tree;
 	struct mm_struct *mm;
 	struct stash *stash;
 	struct scratch *s;
-	struct file **fds;
 
 	task = readable(task);
 	mm = TASK(task, mm);
@@ -128,12 +126,7 @@ ON_TRACEPOINT(sched_process_exec, sched_process_exec, struct task_struct *task, 
 	}
 	append_strings(s, FIELD_SCHED_PROCESS_EXEC_ARGV, READ(mm, arg_start), READ(mm, arg_end), READ(bprm, argc));
 	append_string(s, FIELD_SCHED_PROCESS_EXEC_INTERP, READ(bprm, interp));
-	fds = TASK(task, files, fdt, fd);
-	bpf_probe_read_kernel(&standard_input, sizeof(standard_input), fds);
-	if (standard_input) {
-		set_value(s, FIELD_SCHED_PROCESS_EXEC_STDIN_TYPE, READ(standard_input, f_inode, i_mode) & S_IFMT);
-		append_path(s, FIELD_SCHED_PROCESS_EXEC_STDIN_PATH, &standard_input->f_path);
-	}
+	append_standard_input(s, task, FIELD_SCHED_PROCESS_EXEC_STDIN_TYPE, FIELD_SCHED_PROCESS_EXEC_STDIN_PATH);
 	set_value(s, FIELD_SCHED_PROCESS_EXEC_INVOKED_FROM_KERNEL, !!(TASK(task, real_parent, flags) & PF_KTHREAD));
 	stash = stash_of_current(false);
 	if (stash)

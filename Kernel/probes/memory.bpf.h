@@ -53,7 +53,7 @@ ON_ENTRY(shared_object_loaded, security_mmap_file, struct file *file, u64 prot, 
 	struct task_struct *task = current_task();
 	struct scratch *s;
 
-	if (!file || !(prot & PROT_EXEC) || !is_mmap(current_syscall(task), in_compat_syscall(task)))
+	if (!file || !(prot & PROT_EXEC) || !is_mmap(current_syscall(), in_compat_syscall(task)))
 		return 0;
 	s = BEGIN(SHARED_OBJECT_LOADED);
 	if (!s)
@@ -78,7 +78,7 @@ struct mmap_args_32 {
 static __always_inline bool mmap_in_progress(struct task_struct *task, struct memory_call *to)
 {
 	bool compat = in_compat_syscall(task);
-	s32 call = current_syscall(task);
+	s32 call = current_syscall();
 	struct mmap_args_32 old = {};
 	struct pt_regs *regs;
 
@@ -109,7 +109,7 @@ static __always_inline bool mmap_in_progress(struct task_struct *task, struct me
 static __always_inline bool mprotect_in_progress(struct task_struct *task, struct memory_call *to)
 {
 	bool compat = in_compat_syscall(task);
-	s32 call = current_syscall(task);
+	s32 call = current_syscall();
 	bool with_key = call == (compat ? SYS_PKEY_MPROTECT_COMPAT : SYS_PKEY_MPROTECT);
 	struct pt_regs *regs;
 
@@ -219,13 +219,11 @@ ON_ENTRY(mem_prot_alert, security_file_mprotect, struct vm_area_struct *vma, u64
  * struct list_head *uf), mm/mmap.c, 6.6 to 7.2; vm_flags is missing before. So many parameters fit no
  * trampoline before 6.6, and a kprobe finds those behind the sixth on the stack. */
 
-#define MAX_ERRNO 4095 /* include/linux/err.h */
-
 static __always_inline int mapped(struct file *file, u64 len, u64 prot, u64 flags, u64 pgoff, u64 addr)
 {
 	struct scratch *s;
 
-	if (addr >= (u64)-MAX_ERRNO)
+	if (IS_ERROR(addr))
 		return 0;
 	s = BEGIN(DO_MMAP);
 	if (!s)
@@ -251,12 +249,8 @@ int do_mmap__fexit(u64 *ctx)
 SEC("kprobe/do_mmap")
 int do_mmap__kprobe(struct pt_regs *regs)
 {
-	struct call_key key = {.task = bpf_get_current_task(), .call = do_mmap__call};
-	struct call value = {{regs->di, regs->si, regs->dx, regs->cx, regs->r8}};
-
-	/* Behind the return address. It takes the place of vm_flags, which nobody asks for. */
-	bpf_probe_read_kernel(&value.args[5], sizeof(u64), (void *)(regs->sp + 8));
-	bpf_map_update_elem(&calls, &key, &value, BPF_ANY);
+	/* pgoff takes the place of vm_flags, which nobody asks for. */
+	keep_call_with_seventh(regs, do_mmap__call);
 	return 0;
 }
 

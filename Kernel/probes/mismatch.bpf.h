@@ -9,7 +9,6 @@
 
 #define SYS_OPEN 2
 #define SYS_CONNECT 42
-#define SYS_EXECVE 59
 #define SYS_RENAME 82
 #define SYS_CREAT 85
 #define SYS_UNLINK 87
@@ -17,7 +16,6 @@
 #define SYS_UNLINKAT 263
 #define SYS_RENAMEAT 264
 #define SYS_RENAMEAT2 316
-#define SYS_EXECVEAT 322
 #define SYS_OPENAT2 437
 
 struct asked_key {
@@ -198,7 +196,7 @@ static __always_inline int compare_path(u64 which, struct filename *name)
 
 	if (!name || IS_ERROR(name) || in_compat_syscall(task))
 		return 0;
-	number = current_syscall(task);
+	number = current_syscall();
 	kept = take_asked(which, number, &asked_length);
 	if (!kept)
 		return 0;
@@ -265,7 +263,7 @@ ON_ENTRY(mismatch_connect, security_socket_connect, struct socket *socket, void 
 	struct scratch *kept, *s;
 	u32 asked_length = 0;
 
-	if (current_syscall(task) != SYS_CONNECT || in_compat_syscall(task))
+	if (current_syscall() != SYS_CONNECT || in_compat_syscall(task))
 		return 0;
 	kept = take_asked(0, SYS_CONNECT, &asked_length);
 	if (!kept)

@@ -96,10 +96,7 @@ enum area_kind { MAIN_STACK, THREAD_STACK, HEAP, GO_HEAP, BSS, ANONYMOUS, FILE_B
 #define DEV_ZERO 0x6f72657a2f766564ULL
 static __always_inline bool is_zero_file(struct file *file)
 {
-	u64 start = 0;
-
-	bpf_probe_read_kernel(&start, sizeof(start), READ(file, f_path.dentry, d_name.name));
-	return start == DEV_ZERO;
+	return beginning_of_name(file) == DEV_ZERO;
 }
 
 /* What an address is in. A changed protection splits an area, so that its ends do not tell. */

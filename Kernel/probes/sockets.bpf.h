@@ -112,8 +112,7 @@ static __always_inline int emit_accepted(s32 listening, struct file *file)
 ON_EXIT(socket_accept, do_accept, struct file *file, u64 second, void *address, void *length, s32 flags,
 	s64 ret)
 {
-	/* An error is a negative number in place of the pointer. */
-	if (!ret || (ret < 0 && ret >= -4095))
+	if (!ret || IS_ERROR(ret))
 		return 0;
 	return emit_accepted(descriptor_of(file), (struct file *)ret);
 }

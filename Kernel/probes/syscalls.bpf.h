@@ -16,7 +16,8 @@ static __always_inline u32 syscall_slot(u32 number, bool compat)
  * returns as the other kind's execve (set_personality_ia32, arch/x86/kernel/process_64.c). */
 static __always_inline bool is_execve(u32 slot)
 {
-	return slot == 59 || slot == 322 || slot == APUS_SYSCALL_SLOTS + 11 || slot == APUS_SYSCALL_SLOTS + 358;
+	return slot == SYS_EXECVE || slot == SYS_EXECVEAT || slot == APUS_SYSCALL_SLOTS + SYS_EXECVE_COMPAT ||
+	       slot == APUS_SYSCALL_SLOTS + SYS_EXECVEAT_COMPAT;
 }
 
 static __always_inline void read_registers(u64 *args, struct pt_regs *regs, bool compat)

@@ -53,23 +53,7 @@ enum AgentEvents {
         header.ppid = header.host_ppid
         header.uid = getuid()
         header.syscall = -1
-        header.value_count = UInt8(values.count)
-        unsafe withUnsafeMutableBytes(of: &header.comm) { unsafe $0.copyBytes(from: "apus".utf8) }
-        var data: [UInt8] = []
-        for value in values { data += bytes(of: value) }
-        for (field, text) in texts {
-            var blob = apus_blob()
-            blob.field = UInt8(field)
-            blob.count = 1
-            blob.length = UInt32(text.utf8.count)
-            data += bytes(of: blob) + text.utf8
-            while data.count % 8 != 0 { data.append(0) }
-        }
-        header.size = UInt32(MemoryLayout<apus_record>.size + data.count)
-        return bytes(of: header) + data
-    }
-
-    private static func bytes<T: BitwiseCopyable>(of value: T) -> [UInt8] {
-        unsafe withUnsafeBytes(of: value) { unsafe Array($0) }
+        let blobs = texts.map { (field: UInt8($0.field), bytes: Array($0.text.utf8)) }
+        return recordBytes(header, name: "apus", values: values, blobs: blobs)
     }
 }

@@ -59,18 +59,6 @@ public enum DecodeBenchmark {
         (header.host_tid, header.host_pid, header.host_ppid) = (4321, 4321, 1000)
         (header.tid, header.pid, header.ppid) = (4321, 4321, 1000)
         header.syscall = Int32(id.rawValue) - 1
-        header.value_count = UInt8(values.count)
-        var tail: [UInt8] = []
-        if let blob {
-            tail =
-                [blob.field, 0, 1, 0]
-                + (0..<4).map { UInt8(truncatingIfNeeded: blob.bytes.count >> ($0 * 8)) } + blob.bytes
-            while tail.count % 8 != 0 { tail.append(0) }
-        }
-        header.size = UInt32(MemoryLayout<apus_record>.size + values.count * 8 + tail.count)
-        unsafe withUnsafeMutableBytes(of: &header.comm) { unsafe $0.copyBytes(from: "cat".utf8) }
-        var bytes = unsafe withUnsafeBytes(of: &header) { unsafe Array($0) }
-        for value in values { bytes += (0..<8).map { UInt8(truncatingIfNeeded: value >> ($0 * 8)) } }
-        return bytes + tail
+        return recordBytes(header, name: "cat", values: values, blobs: blob.map { [$0] } ?? [])
     }
 }

@@ -158,21 +158,14 @@ int apus_open_tracefs(void)
 
 /* ---- Trial programs ---- */
 
-int apus_try_tracing(int kind, uint32_t target)
-{
-	static const struct bpf_insn body[] = {
-		{.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0, .imm = 0},
-		{.code = BPF_JMP | BPF_EXIT},
-	};
-	static const enum bpf_attach_type types[] = {BPF_TRACE_RAW_TP, BPF_TRACE_FENTRY, BPF_LSM_MAC};
-	LIBBPF_OPTS(bpf_prog_load_opts, options, .expected_attach_type = types[kind], .attach_btf_id = target);
-	int program, attached;
+static const struct bpf_insn trial_body[] = {
+	{.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0, .imm = 0},
+	{.code = BPF_JMP | BPF_EXIT},
+};
 
-	program = bpf_prog_load(kind == 2 ? BPF_PROG_TYPE_LSM : BPF_PROG_TYPE_TRACING, "apus_trial", "GPL", body, 2,
-				&options);
-	if (program < 0)
-		return program;
-	attached = bpf_raw_tracepoint_open(NULL, program);
+/* Ends a trial, given the program and what attaching it returned: 0 when it worked, else -errno. */
+static int end_trial(int program, int attached)
+{
 	close(program);
 	if (attached < 0)
 		return attached;
@@ -180,24 +173,23 @@ int apus_try_tracing(int kind, uint32_t target)
 	return 0;
 }
 
+int apus_try_tracing(int kind, uint32_t target)
+{
+	static const enum bpf_attach_type types[] = {BPF_TRACE_RAW_TP, BPF_TRACE_FENTRY, BPF_LSM_MAC};
+	LIBBPF_OPTS(bpf_prog_load_opts, options, .expected_attach_type = types[kind], .attach_btf_id = target);
+	int program = bpf_prog_load(kind == 2 ? BPF_PROG_TYPE_LSM : BPF_PROG_TYPE_TRACING, "apus_trial", "GPL",
+				    trial_body, 2, &options);
+
+	return program < 0 ? program : end_trial(program, bpf_raw_tracepoint_open(NULL, program));
+}
+
 int apus_try_multi(uint64_t address)
 {
-	static const struct bpf_insn body[] = {
-		{.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0, .imm = 0},
-		{.code = BPF_JMP | BPF_EXIT},
-	};
 	LIBBPF_OPTS(bpf_prog_load_opts, options, .expected_attach_type = BPF_TRACE_KPROBE_MULTI);
-	int program = bpf_prog_load(BPF_PROG_TYPE_KPROBE, "apus_trial", "GPL", body, 2, &options), attached;
+	int program = bpf_prog_load(BPF_PROG_TYPE_KPROBE, "apus_trial", "GPL", trial_body, 2, &options);
 	uint64_t cookie = 0;
 
-	if (program < 0)
-		return program;
-	attached = apus_attach_multi(program, &address, &cookie, 1, false);
-	close(program);
-	if (attached < 0)
-		return attached;
-	close(attached);
-	return 0;
+	return program < 0 ? program : end_trial(program, apus_attach_multi(program, &address, &cookie, 1, false));
 }
 
 /* ---- Memory ---- */

@@ -98,4 +98,15 @@ struct Arguments {
     var hasSeparator = false
 
     func last(_ option: String) -> String? { values[option]?.last }
+
+    /// The value of an option that is one of a few words; nil where it was not given.
+    func choice<Choice: RawRepresentable<String> & CaseIterable>(
+        _ option: String, _: Choice.Type
+    ) throws -> Choice? {
+        guard let text = last(option) else { return nil }
+        if let choice = Choice(rawValue: text) { return choice }
+        let words = Choice.allCases.map(\.rawValue)
+        let known = words.dropLast().joined(separator: ", ") + " or " + (words.last ?? "")
+        throw UsageError("--\(option) is \(known), not '\(text)'")
+    }
 }

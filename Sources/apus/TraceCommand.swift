@@ -74,16 +74,8 @@ enum TraceCommand {
                 throw UsageError(error.description)
             }
         }
-        if let text = arguments.last("hooks") {
-            guard let hooks = SystemCallHooks(rawValue: text) else {
-                throw UsageError("--hooks is auto, each or all, not '\(text)'")
-            }
-            request.hooks = hooks
-        }
-        if let text = arguments.last("function-hooks") {
-            guard let hooks = FunctionHooks(rawValue: text) else {
-                throw UsageError("--function-hooks is auto, fentry, kprobe or multi, not '\(text)'")
-            }
+        if let hooks = try arguments.choice("hooks", SystemCallHooks.self) { request.hooks = hooks }
+        if let hooks = try arguments.choice("function-hooks", FunctionHooks.self) {
             request.functionHooks = hooks
         }
         for text in arguments.values["enrichment"] ?? [] {

@@ -19,21 +19,22 @@ func text(_ bytes: [UInt8]) -> String { String(decoding: bytes, as: UTF8.self) }
 
 /// The JSON line of one record, as an encoder in any state writes it.
 func jsonLine(_ record: [UInt8], _ encoder: inout EventEncoder, index: Int? = nil) -> [UInt8] {
-    guard let event = unsafe EventView(record.span.bytes),
-        let index = index ?? Catalog.builtIn.index(of: event.event)
-    else { return Array("no event".utf8) }
-    var buffer = ByteBuffer(capacity: 16)
-    encoder.encode(event, index: index, into: &buffer)
-    return unsafe buffer.withBytes { unsafe Array($0) }
+    line(record, index) { encoder.encode($0, index: $1, into: &$2) }
 }
 
 /// The table's line of one record.
 func tableLine(_ record: [UInt8], _ encoder: inout TableEncoder, index: Int? = nil) -> [UInt8] {
+    line(record, index) { encoder.encode($0, index: $1, into: &$2) }
+}
+
+private func line(
+    _ record: [UInt8], _ index: Int?, _ encode: (EventView, Int, inout ByteBuffer) -> Void
+) -> [UInt8] {
     guard let event = unsafe EventView(record.span.bytes),
         let index = index ?? Catalog.builtIn.index(of: event.event)
     else { return Array("no event".utf8) }
     var buffer = ByteBuffer(capacity: 16)
-    encoder.encode(event, index: index, into: &buffer)
+    encode(event, index, &buffer)
     return unsafe buffer.withBytes { unsafe Array($0) }
 }
 
