@@ -44,7 +44,7 @@ public final class TraceSession {
     private let selection: EventSelection
     private let version: String
     private let clock: Clock
-    public private(set) var detachMilliseconds: Double = 0
+    public private(set) var stopMilliseconds: Double = 0
     /// How many programs were loaded and attached, and how long that took.
     public var startTimings: String {
         let timings = sensor.timings
@@ -171,13 +171,14 @@ public final class TraceSession {
 
     private func finish(_ commandStatus: Int32) -> TraceResult {
         let before = Clock.sinceBoot()
+        sensor.silence()
+        while sensor.rings.drain(until: .max, { [self] record in take(record) }) > 0 {}
+        let refusedRuns = sensor.refusedRuns()
+        let counts = (try? sensor.counts()) ?? [:]
+        let escaped = (try? sensor.processesOutsideTreeTable()) ?? 0
+        let unpaired = (try? sensor.unpairedReturns()) ?? 0
         sensor.detach()
-        detachMilliseconds = Double(Clock.sinceBoot() - before) / 1e6
-        // What a hook that was still running wrote is visible after a moment.
-        for _ in 0..<3 {
-            while sensor.rings.drain(until: .max, { [self] record in take(record) }) > 0 {}
-            usleep(500)
-        }
+        stopMilliseconds = Double(Clock.sinceBoot() - before) / 1e6
         let seconds = Double(Clock.sinceBoot() - started) / 1e9
         var result = TraceResult(seconds: seconds, status: commandStatus)
         var delivered: UInt64 = 0
@@ -190,9 +191,9 @@ public final class TraceSession {
         result.delivered = delivered
         result.malformed = malformed
         result.commandRefusal = refusal
-        result.refusedRuns = sensor.refusedRuns()
+        result.refusedRuns = refusedRuns
         let chosen = Set(selection.events)
-        for (index, counts) in (try? sensor.counts()) ?? [:] {
+        for (index, counts) in counts {
             let name = catalog.events[index].name
             if chosen.contains(index) {
                 result.filtered += counts.filtered
@@ -205,8 +206,8 @@ public final class TraceSession {
                 result.unaccounted += Int64(counts.emitted) - Int64(received[index])
             }
         }
-        result.escaped = (try? sensor.processesOutsideTreeTable()) ?? 0
-        result.unpaired = (try? sensor.unpairedReturns()) ?? 0
+        result.escaped = escaped
+        result.unpaired = unpaired
         result.lost.sort { $0.count > $1.count }
         result.evictedProcesses = processes.evictions
         return result

@@ -12,6 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -128,6 +130,46 @@ int apus_attach_kprobe(int program, const char *function, uint64_t address, bool
 	return start_perf_event(descriptor, program);
 }
 
+static int by_number(const void *one, const void *other)
+{
+	return *(const int *)one - *(const int *)other;
+}
+
+int apus_keep_descriptors(int *descriptors, size_t count)
+{
+	int ends[2];
+	unsigned int next = 1;
+	char byte;
+	pid_t child;
+
+	qsort(descriptors, count, sizeof(*descriptors), by_number);
+	if (pipe2(ends, O_CLOEXEC))
+		return -errno;
+	child = fork();
+	if (child) {
+		close(ends[0]);
+		if (child > 0)
+			return ends[1];
+		close(ends[1]);
+		return -errno;
+	}
+	/* Nobody may wait for the end of a file, a terminal or a process group because of this process. */
+	setsid();
+	prctl(PR_SET_NAME, "apus-detach");
+	if (dup2(ends[0], 0))
+		_exit(1);
+	for (size_t i = 0; i <= count; i++) {
+		unsigned int kept = i < count ? (unsigned int)descriptors[i] : ~0U;
+
+		if (kept > next)
+			syscall(SYS_close_range, next, kept - 1, 0);
+		next = kept + 1;
+	}
+	if (read(0, &byte, 1) < 0)
+		_exit(1);
+	_exit(0);
+}
+
 int apus_open_tracefs(void)
 {
 	static const char *const places[] = {"/sys/kernel/tracing", "/sys/kernel/debug/tracing"};
@@ -197,6 +239,16 @@ int apus_try_multi(uint64_t address)
 void apus_return_free_memory(void)
 {
 	malloc_trim(0);
+}
+
+void apus_return_constants(const void *start, size_t size)
+{
+	uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+	uintptr_t first = ((uintptr_t)start + page - 1) / page * page;
+	uintptr_t end = ((uintptr_t)start + size) / page * page;
+
+	if (end > first)
+		madvise((void *)first, end - first, MADV_DONTNEED);
 }
 
 /* ---- Files ---- */

@@ -77,7 +77,8 @@ public struct Features: Sendable {
     let types: KernelTypes?
     /// System calls that the kernel has, by the name in its definition; nil when tracefs does not tell.
     let definitions: Set<String>?
-    /// Where the functions are that somebody may want to hook.
+    /// Where the functions are that somebody may want to hook; none where the kernel lets nobody, as
+    /// finding them takes a while.
     let symbols: KernelSymbols
 
     /// - Parameters:
@@ -108,13 +109,18 @@ public struct Features: Sendable {
             types?.compatSystemCalls.isEmpty == false
             ? .present : .absent("the kernel lacks CONFIG_IA32_EMULATION, or has no BTF")
         states[.taskStorage] = Self.map(BPF_MAP_TYPE_TASK_STORAGE, "task storage maps")
-        symbols = functions.isEmpty ? KernelSymbols() : KernelSymbols(functions)
         if isThorough || !functions.isEmpty {
             states[.trampolines] = Self.tracing(1, types?.systemCalls["getpid"], "fentry on a system call")
             states[.kprobes] =
                 unsafe access("/sys/bus/event_source/devices/kprobe/type", F_OK) == 0
                 ? .present : .absent("the kernel lacks CONFIG_KPROBES")
+        }
+        let canHook = states[.trampolines]?.isPresent == true || states[.kprobes]?.isPresent == true
+        symbols = functions.isEmpty || !canHook ? KernelSymbols() : KernelSymbols(functions)
+        if canHook {
             states[.kprobeMulti] = Self.multiple(symbols.addresses[Self.multipleTrialHook]?.first ?? 0)
+        } else if let reason = states[.kprobes]?.reason {
+            states[.kprobeMulti] = .absent(reason)
         }
         guard isThorough else { return }
         states[.ringBuffer] = Self.map(BPF_MAP_TYPE_RINGBUF, "ring buffer maps")

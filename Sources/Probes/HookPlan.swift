@@ -123,7 +123,12 @@ extension Features {
     ) -> ([Attachment], Reason?) {
         let name = place.target
         let addresses = symbols.addresses[name] ?? []
-        guard !addresses.isEmpty else { return ([], .notHere("this kernel has no function \(name)")) }
+        guard !addresses.isEmpty else {
+            if let trampolines = self[.trampolines].reason, let kprobes = self[.kprobes].reason {
+                return ([], .refused("\(trampolines); \(kprobes)"))  // and nobody looked for it
+            }
+            return ([], .notHere("this kernel has no function \(name)"))
+        }
         // Those of one name that the kernel's types do not tell apart are all of the same shape.
         let known = types?.functions[name] ?? []
         for function in known {

@@ -29,6 +29,8 @@ enum KernelObject {
             bytes.removeLast()
             at -= 1
         }
+        // Megabytes that are seldom needed again.
+        unsafe apus_return_constants(text.baseAddress, text.count)
         return bytes
     }
 }
@@ -206,6 +208,7 @@ enum LoadError: Error {
 @safe struct Link: ~Copyable {
     private let raw: OpaquePointer
     init(raw: OpaquePointer) { unsafe self.raw = raw }
+    var descriptor: Int32 { unsafe bpf_link__fd(raw) }
     deinit { unsafe _ = bpf_link__destroy(raw) }
 }
 

@@ -6,6 +6,8 @@ internal import Glibc
 /// An object in the kernel with what is attached of it. Torn down in this order: hooks first, so that
 /// nothing writes any more.
 final class LoadedPrograms {
+    /// Of the programs that write to the lifecycle ring.
+    private var essential: [Box<Link>] = []
     private var links: [Box<Link>] = []
     /// Perf events of tracepoints and kprobes.
     private var events: [Box<OwnedDescriptor>] = []
@@ -32,14 +34,24 @@ final class LoadedPrograms {
         try object.load(programs: programs)
     }
 
+    /// Detaches what writes to the lifecycle ring, which takes the kernel milliseconds.
+    func detachEssential() { essential.removeAll() }
+
+    /// Detaches everything. Before 7.x the kernel takes up to 0.15 s for each function's trampoline or
+    /// kprobe, one after the other, so that is left to a process of its own, which ends when it is done.
     func detach() {
+        var descriptors = events.map { $0.value.raw }
+        for link in links { descriptors.append(link.value.descriptor) }
+        let keeper = unsafe apus_keep_descriptors(&descriptors, descriptors.count)
+        essential.removeAll()
         links.removeAll()
         events.removeAll()
+        if keeper >= 0 { close(keeper) }
     }
 
     func attach(_ plan: SensorPlan) throws(LoadError) {
         for name in plan.essential {
-            do { links.append(Box(try object.attach(name))) } catch { throw .other(error) }
+            do { essential.append(Box(try object.attach(name))) } catch { throw .other(error) }
         }
         if plan.usesSingleHooks {
             // Exits first: an entry without its exit would keep what it read.

@@ -174,7 +174,19 @@ public final class Sensor {
     /// from its CPU at times. All rings together stay below 128 MiB, none below 2.
     private static func ringBytes(_ count: Int) -> Int { max(2 << 20, min(16 << 20, (128 << 20) / count)) }
 
-    /// Detaches all hooks. What is in the rings can still be read.
+    /// Ends emission: when this returns no program writes to the rings any more, though those that are
+    /// attached still run. What is in the rings can still be read.
+    public func silence() {
+        loaded.detachEssential()
+        guard let bulk = try? object.mapDescriptor("bulk") else { return }
+        for index in 0..<UInt32(Self.ringCount) {
+            var key = index
+            // Returns when no program uses the ring any more (maybe_wait_bpf_programs, kernel/bpf/syscall.c).
+            unsafe _ = bpf_map_delete_elem(bulk, &key)
+        }
+    }
+
+    /// Detaches all hooks, in the background where the kernel takes its time.
     public func detach() { loaded.detach() }
 
     // MARK: Scope while running

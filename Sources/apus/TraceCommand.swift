@@ -35,7 +35,7 @@ enum TraceCommand {
             Option(
                 "no-paths", nil,
                 "leave paths of kernel objects out, which is what kernel events cost most for"),
-            Option("timings", "t", "say how long loading, attaching and detaching took"),
+            Option("timings", "t", "say how long loading, attaching and stopping took"),
         ],
         operands: "[-- COMMAND ARGS...]",
         details: """
@@ -93,7 +93,7 @@ enum TraceCommand {
         for note in session.notes { Console.note(note) }
         if wantsTimings { Console.note(session.startTimings) }
         let result = session.run()
-        if wantsTimings { Console.note("detached in \(Int(session.detachMilliseconds.rounded())) ms") }
+        if wantsTimings { Console.note("stopped in \(Int(session.stopMilliseconds.rounded())) ms") }
         if result.outputFailure == EPIPE { return 0 }
         summarize(result)
         if result.outputFailure != 0 {

@@ -45,6 +45,11 @@ int apus_attach_kprobe(int program, const char *function, uint64_t address, bool
  * descriptor which detaches when closed, or -errno. */
 int apus_attach_multi(int program, const uint64_t *addresses, const uint64_t *cookies, uint32_t count, bool is_return);
 
+/* Forks a process that has nothing but the given descriptors (which are sorted), and ends when the
+ * descriptor that this returns is closed: so what closing them takes the kernel, it takes from nobody
+ * who waits for us. -errno when it cannot. */
+int apus_keep_descriptors(int *descriptors, size_t count);
+
 /* A directory descriptor of tracefs: where it is mounted, or a mount of our own that nobody else
  * sees (fsopen, since 5.2). -errno when there is none. */
 int apus_open_tracefs(void);
@@ -61,6 +66,8 @@ int apus_try_multi(uint64_t address);
 
 /* Gives what was freed back to the system. */
 void apus_return_free_memory(void);
+/* The same for constants of the binary that hold no addresses: they are read from the file again when needed. */
+void apus_return_constants(const void *start, size_t size);
 
 /* ---- Files ---- */
 
