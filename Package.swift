@@ -24,6 +24,7 @@ let package = Package(
         .systemLibrary(
             name: "CLibbpf", pkgConfig: "libbpf",
             providers: [.apt(["libbpf-dev", "libelf-dev", "zlib1g-dev"])]),
+        .systemLibrary(name: "CYaml", pkgConfig: "yaml-0.1", providers: [.apt(["libyaml-dev"])]),
 
         // The catalogue: its language, its compiler (run by the plugins), and what it compiles to.
         .target(name: "CatalogFormat", swiftSettings: strict),
@@ -37,7 +38,10 @@ let package = Package(
 
         // Pure: no kernel, no root.
         .target(name: "Events", dependencies: ["CContract", "Catalog"], swiftSettings: strict),
-        .target(name: "Policies", dependencies: ["CContract", "Catalog"], swiftSettings: strict),
+        .target(name: "Expressions", dependencies: ["Catalog", "Events"], swiftSettings: strict),
+        .target(
+            name: "Policies", dependencies: ["CContract", "CYaml", "Catalog", "Expressions"],
+            swiftSettings: strict),
         .target(name: "State", dependencies: ["CSystem", "Events"], swiftSettings: strict),
         .target(name: "Outputs", dependencies: ["CSystem", "Events"], swiftSettings: strict),
 
@@ -50,11 +54,13 @@ let package = Package(
         .target(
             name: "Agent",
             dependencies: [
-                "Catalog", "CContract", "CSystem", "Events", "Outputs", "Policies", "Probes", "State",
+                "Catalog", "CContract", "CSystem", "Events", "Expressions", "Outputs", "Policies", "Probes",
+                "State",
             ],
             swiftSettings: strict),
         .executableTarget(
-            name: "apus", dependencies: ["Agent", "Catalog", "CSystem", "Outputs", "Policies", "Probes"],
+            name: "apus",
+            dependencies: ["Agent", "Catalog", "CSystem", "Expressions", "Outputs", "Policies", "Probes"],
             swiftSettings: strict),
 
         .target(
@@ -66,6 +72,9 @@ let package = Package(
             name: "EventsTests", dependencies: ["CContract", "Events", "TestSupport"], swiftSettings: strict),
         .testTarget(
             name: "ProbesTests", dependencies: ["Catalog", "Probes", "TestSupport"], swiftSettings: strict),
+        .testTarget(
+            name: "ExpressionsTests", dependencies: ["CContract", "Expressions", "TestSupport"],
+            swiftSettings: strict),
         .testTarget(name: "PoliciesTests", dependencies: ["Policies", "TestSupport"], swiftSettings: strict),
         .testTarget(
             name: "OutputsTests", dependencies: ["CContract", "Outputs", "TestSupport"], swiftSettings: strict
