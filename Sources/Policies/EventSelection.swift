@@ -13,30 +13,14 @@ public struct EventSelection: Sendable {
         var chosen: Set<Int> = []
         var removed: Set<Int> = []
         var named: Set<Int> = []
-        for item in items {
-            // Behind `tag=` the words are sets, up to one that names or removes an event.
-            var isTags = false
-            var removesTags = false
-            for word in item.split(separator: ",", omittingEmptySubsequences: false) {
-                var isRemoval = word.hasPrefix("-")
-                var name = isRemoval ? word.dropFirst() : word
-                if name.hasPrefix("tag=") {
-                    isTags = true
-                    removesTags = isRemoval
-                    name = name.dropFirst("tag=".count)
-                } else if isRemoval {
-                    isTags = false
-                } else if isTags {
-                    isRemoval = removesTags
-                }
-                let members =
-                    try isTags ? Self.members(String(name), catalog) : Self.events(String(name), catalog)
-                if isRemoval {
-                    removed.formUnion(members)
-                } else {
-                    chosen.formUnion(members)
-                    if !isTags && !name.hasSuffix("*") { named.formUnion(members) }
-                }
+        var words: [EventWord] = []
+        for item in items { words += try EventWord.parse(item, in: catalog) }
+        for word in words {
+            if word.isRemoval {
+                removed.formUnion(word.events)
+            } else {
+                chosen.formUnion(word.events)
+                if word.isName { named.formUnion(word.events) }
             }
         }
         if chosen.isEmpty { chosen = try Self.standard(catalog) }
@@ -56,24 +40,68 @@ public struct EventSelection: Sendable {
 
     /// What is traced when nothing was said: the set `default`, and executions and exits.
     private static func standard(_ catalog: Catalog) throws(PolicyError) -> Set<Int> {
-        var chosen = Set(try members("default", catalog))
+        var chosen = Set(try EventWord.members("default", catalog))
         for name in ["sched_process_exec", "sched_process_exit"] {
             if let event = catalog[name] { chosen.insert(event.index) }
         }
         return chosen
     }
+}
 
-    private static func members(_ tag: String, _ catalog: Catalog) throws(PolicyError) -> [Int] {
+/// One word of a list that chooses events, and what it stands for.
+struct EventWord {
+    /// Dense indexes. At least one.
+    let events: [Int]
+    let isRemoval: Bool
+    /// It is the event's own name, not that of a set or a prefix.
+    let isName: Bool
+
+    /// - Parameter takesSets: whether the bare name of a set is one, and spaces do not count, as in policies.
+    static func parse(
+        _ list: String, in catalog: Catalog, takesSets: Bool = false
+    ) throws(PolicyError) -> [EventWord] {
+        var words: [EventWord] = []
+        // Behind `tag=` the words are sets, up to one that names or removes an event.
+        var isTags = false
+        var removesTags = false
+        var seen: Set<String> = []
+        for part in list.split(separator: ",", omittingEmptySubsequences: false) {
+            let word = takesSets ? trimmed(String(part)) : String(part)
+            var isRemoval = word.hasPrefix("-")
+            var name = isRemoval ? word.dropFirst() : word[...]
+            if name.hasPrefix("tag=") {
+                isTags = true
+                removesTags = isRemoval
+                name = name.dropFirst("tag=".count)
+            } else if isRemoval {
+                isTags = false
+            } else if isTags {
+                isRemoval = removesTags
+            }
+            let text = String(name)
+            let isSet = isTags || takesSets && catalog[text] == nil && catalog.sets.contains(text)
+            let isName = !isSet && !text.hasSuffix("*")
+            // A long list of large sets would cost much and say no more.
+            guard isName || seen.insert("\(isRemoval) \(isSet) \(text)").inserted else { continue }
+            let events = try isSet ? members(text, catalog) : events(text, catalog, takesSets)
+            words.append(EventWord(events: events, isRemoval: isRemoval, isName: isName))
+        }
+        return words
+    }
+
+    fileprivate static func members(_ tag: String, _ catalog: Catalog) throws(PolicyError) -> [Int] {
         let events = catalog.events.filter { $0.sets.contains(tag) }
         if events.isEmpty {
-            let near = tag.isEmpty ? [] : Catalog.nearest(to: tag, among: catalog.sets)
             let known = "`apus events list` shows them"
-            throw PolicyError("unknown set '\(printable(tag))'; \(near.isEmpty ? known : question(near))")
+            throw PolicyError(
+                "unknown set '\(printable(tag))'; \(question(tag, among: catalog.sets) ?? known)")
         }
         return events.map(\.index)
     }
 
-    private static func events(_ name: String, _ catalog: Catalog) throws(PolicyError) -> [Int] {
+    private static func events(
+        _ name: String, _ catalog: Catalog, _ takesSets: Bool
+    ) throws(PolicyError) -> [Int] {
         if let event = catalog[name] { return [event.index] }
         if name.hasSuffix("*") {
             let prefix = name.dropLast()
@@ -86,12 +114,8 @@ public struct EventSelection: Sendable {
         if catalog.sets.contains(name) {
             throw PolicyError("'\(name)' is a set of events, not an event; write tag=\(name)")
         }
-        let near = Catalog.nearest(to: name, among: catalog.events.map(\.name))
-        let hint = near.isEmpty ? "`apus events list` shows all" : question(near)
+        let names = catalog.events.map(\.name) + (takesSets ? catalog.sets : [])
+        let hint = question(name, among: names) ?? "`apus events list` shows all"
         throw PolicyError("unknown event '\(printable(name))'; \(hint)")
-    }
-
-    private static func question(_ names: [String]) -> String {
-        "did you mean \(names.joined(separator: ", "))?"
     }
 }
