@@ -10,6 +10,8 @@
 #include "lib/maps.h"
 #include "lib/task.h"
 #include "lib/scope.h"
+#include "lib/scratch.h"
+#include "lib/filter.h"
 #include "lib/record.h"
 #include "lib/hook.h"
 #include "lib/read.h"

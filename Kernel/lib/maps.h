@@ -9,6 +9,9 @@ const volatile u32 ring_mask;                       /* number of bulk rings - 1,
 const volatile u64 wanted[INDEX_FIRST_SYSCALL];     /* policies, for each event that is no system call */
 const volatile struct apus_scope_plan scope;
 const volatile bool has_scope;                      /* `scope` restricts anything at all */
+/* The maps below judge, not `wanted` and `scope`: there are filters, or policies may change. */
+const volatile bool has_plan;
+const volatile u32 state_mask;                      /* number of states - 1, a power of two - 1 */
 const volatile bool want_paths = true;              /* of kernel objects, in any event */
 const volatile bool want_environment;               /* sched_process_exec with `env` */
 const volatile bool has_rdonly_cast;                /* the kernel has this function */
@@ -30,12 +33,63 @@ struct {
 	__array(values, struct ring);
 } bulk SEC(".maps") = {.values = {[0] = &bulk_template}};
 
+/* The loader multiplies it by the number of plans, where there is more than one. */
+#define SYSCALL_ROWS (2 * APUS_SYSCALL_SLOTS)
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, 2 * APUS_SYSCALL_SLOTS);
+	__uint(max_entries, SYSCALL_ROWS);
 	__type(key, u32);
 	__type(value, struct apus_syscall_row);
 } syscalls SEC(".maps");
+
+/* ---- Plans. What a plan has of each is apart from what the other has ---- */
+
+/* The number of the plan that judges: what happens from now on, and what is then found in the stash. */
+volatile u32 current_plan;
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, APUS_PLANS * APUS_MAX_EVENTS);
+	__type(key, u32);
+	__type(value, struct apus_event_plan);
+} event_plans SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, APUS_PLANS);
+	__type(key, u32);
+	__type(value, struct apus_scope_plan);
+} scope_plans SEC(".maps");
+
+/* The loader sets the sizes of the following. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, u32);
+	__type(value, struct apus_test);
+} tests SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, u32);
+	__type(value, struct apus_bound);
+} bounds SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, u32);
+	__type(value, struct apus_hits);
+} hits SEC(".maps");
+
+/* All states are one value, so that a step is a load and not a look-up. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, u32);
+	__type(value, struct apus_state);
+} states SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
@@ -47,7 +101,7 @@ struct {
 #define SCOPE_MAP(name, key_type)                                                                          \
 	struct {                                                                                           \
 		__uint(type, BPF_MAP_TYPE_HASH);                                                           \
-		__uint(max_entries, 1024);                                                                 \
+		__uint(max_entries, 2048);                                                                 \
 		__type(key, key_type);                                                                     \
 		__type(value, struct apus_scope_value);                                                    \
 	} name SEC(".maps")
@@ -96,6 +150,7 @@ struct scratch {
 	u32 offset; /* where the next blob goes */
 	u32 length; /* of what is to be appended, */
 	u64 from;   /* which lies there */
+	struct apus_tests tests; /* that the record has to pass */
 	u64 args[8]; /* of the system call, its return value, and 1: indexed by enum apus_reader_length */
 	struct apus_record record;
 	u8 data[APUS_RECORD_DATA + 4096 + APUS_MAX_STRING + 64];
@@ -115,6 +170,8 @@ struct {
 struct stash {
 	u64 args[APUS_SYSCALL_ARGS];
 	u64 policies;
+	u32 plan;    /* that judged the entry */
+	u32 judged;  /* its inputs have passed their tests */
 	u32 slot;    /* slot of the system call + 1; 0: none */
 	u16 length;  /* bytes of data */
 	u8 retry;    /* bit for each argument that was not resident and is to be read at exit */

@@ -2,59 +2,6 @@
 #ifndef APUS_RECORD_H
 #define APUS_RECORD_H
 
-/* Positions in struct apus_counters. */
-enum { COUNT_EMITTED, COUNT_LOST, COUNT_FILTERED, COUNT_UNSPILLED };
-
-/* Locked, as one probe may interrupt another on the same CPU. Relaxed and without a result, as that is
- * the only atomic instruction that kernels before 5.12 take. */
-static __always_inline void atomic_add(u64 *to, u64 value)
-{
-	__atomic_fetch_add(to, value, __ATOMIC_RELAXED);
-}
-
-static __always_inline void count(u32 index, u32 what)
-{
-	struct apus_counters *c = bpf_map_lookup_elem(&counters, &index);
-
-	/* `emitted = delivered + lost` has to hold to the digit. */
-	if (c)
-		atomic_add(&((u64 *)c)[what], 1);
-}
-
-/* ---- Scratches ---- */
-
-/* For global functions, which take numbers only: the scratch whose number is `self`. */
-static __always_inline struct scratch *scratch_at(u32 self)
-{
-	return bpf_map_lookup_elem(&scratches, &self);
-}
-
-/* A free scratch of this CPU, or null. Two that ask at the same moment may both miss the same one and
- * take the next, but never take the same. */
-static __always_inline struct scratch *claim_scratch(void)
-{
-	u32 first = bpf_get_smp_processor_id() * APUS_SCRATCHES;
-
-	for (u32 i = 0; i < APUS_SCRATCHES; i++) {
-		struct scratch *s = scratch_at(first + i);
-
-		if (!s)
-			return NULL;
-		atomic_add(&s->claims, 1);
-		if (*(volatile u64 *)&s->claims == 1) {
-			s->self = first + i;
-			return s;
-		}
-		atomic_add(&s->claims, -1);
-	}
-	return NULL;
-}
-
-static __always_inline void release_scratch(struct scratch *s)
-{
-	atomic_add(&s->claims, -1);
-}
-
 /* ---- Handing over ---- */
 
 static __always_inline void *bulk_ring(void)
@@ -74,6 +21,8 @@ static __always_inline void submit(void *ring, struct scratch *s)
 		length = sizeof(s->data);
 	size = sizeof(s->record) + length;
 	s->record.size = size;
+	if (has_plan && s->tests.all && size > RECORD_MASK)
+		s->record.flags |= APUS_RECORD_UNDECIDED;
 	/* The agent takes the rings away when it has heard enough. */
 	if (!ring)
 		return;
@@ -99,17 +48,42 @@ enum {
 	EXECUTING = 2, /* at an execve, with which a traced command begins */
 };
 
+/* Of an event that is no system call, in the plan that judges. */
+static __always_inline struct apus_event_plan *event_plan(u32 index)
+{
+	u32 key = plan_slot() * APUS_MAX_EVENTS + index;
+
+	return bpf_map_lookup_elem(&event_plans, &key);
+}
+
+/* The policies that want an event, whoever causes it. */
+static __always_inline u64 policies_for(u32 index)
+{
+	struct apus_event_plan *plan;
+
+	if (!has_plan)
+		return wanted[index];
+	plan = event_plan(index);
+	return plan ? plan->policies : 0;
+}
+
 /* Starts a record of a catalogue event; `fields` values follow the header. Returns the number of its
  * scratch + 1, or 0 when nobody wants it. Global, as it is in every program. */
 __noinline u32 begin_record(u32 event, u32 index, u32 fields, u32 options)
 {
 	struct task_struct *own = own_task();
 	struct scratch *s;
+	struct apus_event_plan *plan = NULL;
 	u64 policies;
 
 	if (index >= INDEX_FIRST_SYSCALL)
 		return 0;
-	policies = wanted[index];
+	if (has_plan) {
+		plan = event_plan(index);
+		policies = plan ? plan->policies : 0;
+	} else {
+		policies = wanted[index];
+	}
 	if (policies) {
 		policies = in_scope(own, policies, options & EXECUTING);
 		if (!policies)
@@ -126,6 +100,8 @@ __noinline u32 begin_record(u32 event, u32 index, u32 fields, u32 options)
 	s->record.event = event;
 	s->record.policies = policies;
 	s->record.value_count = fields;
+	if (plan)
+		s->tests = plan->tests;
 	s->index = index;
 	s->offset = fields * 8;
 	return s->self + 1;
@@ -144,7 +120,7 @@ static __always_inline struct scratch *begin(u32 event, u32 index, u32 fields, u
 
 #define BEGIN(NAME) begin(EVENT_##NAME, INDEX_##NAME, FIELDS_##NAME, 0)
 #define BEGIN_FOR_STATE(NAME, options) begin(EVENT_##NAME, INDEX_##NAME, FIELDS_##NAME, FOR_STATE | (options))
-#define IS_WANTED(NAME) (wanted[INDEX_##NAME] != 0)
+#define IS_WANTED(NAME) (policies_for(INDEX_##NAME) != 0)
 
 /* Hands over the record of scratch `self`, to the lifecycle ring or to this CPU's. */
 __noinline int finish_record(u32 self, u32 to_lifecycle)
@@ -153,9 +129,15 @@ __noinline int finish_record(u32 self, u32 to_lifecycle)
 
 	if (!s)
 		return 0;
+	if (has_plan && s->record.policies && s->tests.all) {
+		apply_tests(self, 0, s->tests.all);
+		if (!s->record.policies)
+			count(s->index, COUNT_FILTERED);
+	}
+	/* The state stores want those of the lifecycle even then. */
 	if (to_lifecycle)
 		submit(&lifecycle, s);
-	else
+	else if (!has_plan || s->record.policies)
 		submit(bulk_ring(), s);
 	release_scratch(s);
 	return 0;

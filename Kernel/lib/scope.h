@@ -6,26 +6,54 @@
 #ifndef APUS_SCOPE_H
 #define APUS_SCOPE_H
 
-static __always_inline u64 in_ranges(u32 which, u32 value)
+typedef const volatile struct apus_scope_plan *scope_plan;
+
+/* Which of the two plans judges. */
+static __always_inline u32 plan_slot(void)
 {
+	return has_plan ? current_plan % APUS_PLANS : 0;
+}
+
+static __always_inline scope_plan current_scope(u32 slot)
+{
+	return has_plan ? bpf_map_lookup_elem(&scope_plans, &slot) : &scope;
+}
+
+/* Global, as the verifier would follow the loop once for each way to it. */
+__noinline u64 policies_in_range(u32 which, u32 value)
+{
+	scope_plan scope = current_scope(plan_slot());
 	u64 in = 0;
 
-	if (!scope.ranged[which])
+	if (!scope || which > 1)
 		return 0;
 	for (u32 i = 0; i < APUS_MAX_POLICIES; i++)
-		if (value >= scope.ranges[which][i].min && value <= scope.ranges[which][i].max)
+		if (value >= scope->ranges[which][i].min && value <= scope->ranges[which][i].max)
 			in |= 1ULL << i;
-	return in & scope.ranged[which];
+	return in & scope->ranged[which];
+}
+
+static __always_inline u64 in_ranges(scope_plan scope, u32 which, u32 value)
+{
+	return scope->ranged[which] ? policies_in_range(which, value) : 0;
 }
 
 /* The policies that a key lets through, given what its map says of the value. */
-static __always_inline u64 allowed(u32 key, struct apus_scope_value *value, u64 in_range)
+static __always_inline u64 allowed(scope_plan scope, u32 key, struct apus_scope_marks *marks, u64 in_range)
 {
-	u64 equals = value ? value->equals : 0;
-	u64 mentioned = value ? value->mentioned : 0;
+	u64 equals = marks ? marks->equals : 0;
+	u64 mentioned = marks ? marks->mentioned : 0;
 
-	return equals | (~mentioned & (scope.otherwise[key] | in_range)) | ~scope.used[key];
+	return equals | (~mentioned & (scope->otherwise[key] | in_range)) | ~scope->used[key];
 }
+
+/* What a scope map says of a value, for the plan in `slot`. */
+#define MARKS(value, slot) ((value) ? &(value)->marks[(slot) % APUS_PLANS] : NULL)
+#define FIND_MARKS(map, key, slot)                                                                         \
+	({                                                                                                 \
+		struct apus_scope_value *found = bpf_map_lookup_elem(&(map), &(key));                      \
+		MARKS(found, slot);                                                                        \
+	})
 
 /* Whether the current task is the agent's. In a pid namespace of its own the agent does not know its
  * host number; it must not trace its own writing all the same. */
@@ -39,64 +67,76 @@ static __always_inline bool is_self(struct task_struct *task, u32 pid)
 	return number == self_pid && ns == self_pid_ns;
 }
 
+/* Of some policies, those in whose scope the current task is. Global, for the same reason. */
+__noinline u64 restrict_scope(u64 policies, u32 executing)
+{
+	struct task_struct *own = own_task();
+	struct task_struct *task = HAS_HELPER(get_current_task_btf) ? readable(own) : own;
+	u32 pid = TASK(own, tgid), tid = TASK(own, pid), slot = plan_slot();
+	scope_plan restrictions = current_scope(slot);
+
+	if (!restrictions || (has_plan && !restrictions->is_used))
+		return policies;
+	if (restrictions->used[APUS_SCOPE_TREE]) {
+		struct apus_tree_value *value = bpf_map_lookup_elem(&scope_tree, &pid);
+		if (value && value->pending && !executing)
+			return 0;
+		policies &= allowed(restrictions, APUS_SCOPE_TREE, MARKS(value, slot), 0);
+	}
+	if (restrictions->used[APUS_SCOPE_PID]) {
+		struct apus_scope_marks both = {}, *marks = FIND_MARKS(scope_pid, pid, slot);
+		if (marks)
+			both = *marks;
+		if (tid != pid) {
+			marks = FIND_MARKS(scope_pid, tid, slot);
+			if (marks) {
+				both.equals |= marks->equals;
+				both.mentioned |= marks->mentioned;
+			}
+		}
+		policies &= allowed(restrictions, APUS_SCOPE_PID, &both,
+				    in_ranges(restrictions, 0, pid) | in_ranges(restrictions, 0, tid));
+	}
+	if (restrictions->used[APUS_SCOPE_UID]) {
+		u32 uid = TASK(task, cred, uid.val);
+		policies &= allowed(restrictions, APUS_SCOPE_UID, FIND_MARKS(scope_uid, uid, slot),
+				    in_ranges(restrictions, 1, uid));
+	}
+	if (restrictions->used[APUS_SCOPE_COMM]) {
+		struct comm comm = {};
+		bpf_get_current_comm(comm.bytes, sizeof(comm.bytes));
+		policies &= allowed(restrictions, APUS_SCOPE_COMM, FIND_MARKS(scope_comm, comm, slot), 0);
+	}
+	if (restrictions->used[APUS_SCOPE_MNTNS]) {
+		u32 ns = TASK(task, nsproxy, mnt_ns, ns.inum);
+		policies &= allowed(restrictions, APUS_SCOPE_MNTNS, FIND_MARKS(scope_mntns, ns, slot), 0);
+	}
+	if (restrictions->used[APUS_SCOPE_PIDNS]) {
+		u32 number, ns;
+		namespaced(task, 0, &number, &ns);
+		policies &= allowed(restrictions, APUS_SCOPE_PIDNS, FIND_MARKS(scope_pidns, ns, slot), 0);
+	}
+	if (restrictions->used[APUS_SCOPE_UTS]) {
+		struct uts_name name = {};
+		struct uts_namespace *uts = TASK(task, nsproxy, uts_ns);
+		bpf_core_read_str(name.bytes, sizeof(name.bytes), &uts->name.nodename);
+		policies &= allowed(restrictions, APUS_SCOPE_UTS, FIND_MARKS(scope_uts, name, slot), 0);
+	}
+	if (restrictions->used[APUS_SCOPE_CGROUP]) {
+		u64 cgroup = control_group(task);
+		policies &= allowed(restrictions, APUS_SCOPE_CGROUP, FIND_MARKS(scope_cgroup, cgroup, slot), 0);
+	}
+	return policies;
+}
+
 /* `own` is from own_task(). */
 static __always_inline u64 in_scope(struct task_struct *own, u64 policies, bool executing)
 {
 	struct task_struct *task = HAS_HELPER(get_current_task_btf) ? readable(own) : own;
-	u32 pid = TASK(own, tgid), tid = TASK(own, pid);
 
-	if (is_self(task, pid))
+	if (is_self(task, TASK(own, tgid)))
 		return 0;
-	if (!has_scope)
-		return policies;
-	if (scope.used[APUS_SCOPE_TREE]) {
-		struct apus_tree_value *value = bpf_map_lookup_elem(&scope_tree, &pid);
-		if (value && value->pending && !executing)
-			return 0;
-		policies &= allowed(APUS_SCOPE_TREE, (struct apus_scope_value *)value, 0);
-	}
-	if (scope.used[APUS_SCOPE_PID]) {
-		struct apus_scope_value both = {}, *value = bpf_map_lookup_elem(&scope_pid, &pid);
-		if (value)
-			both = *value;
-		if (tid != pid) {
-			value = bpf_map_lookup_elem(&scope_pid, &tid);
-			if (value) {
-				both.equals |= value->equals;
-				both.mentioned |= value->mentioned;
-			}
-		}
-		policies &= allowed(APUS_SCOPE_PID, &both, in_ranges(0, pid) | in_ranges(0, tid));
-	}
-	if (scope.used[APUS_SCOPE_UID]) {
-		u32 uid = TASK(task, cred, uid.val);
-		policies &= allowed(APUS_SCOPE_UID, bpf_map_lookup_elem(&scope_uid, &uid), in_ranges(1, uid));
-	}
-	if (scope.used[APUS_SCOPE_COMM]) {
-		struct comm comm = {};
-		bpf_get_current_comm(comm.bytes, sizeof(comm.bytes));
-		policies &= allowed(APUS_SCOPE_COMM, bpf_map_lookup_elem(&scope_comm, &comm), 0);
-	}
-	if (scope.used[APUS_SCOPE_MNTNS]) {
-		u32 ns = TASK(task, nsproxy, mnt_ns, ns.inum);
-		policies &= allowed(APUS_SCOPE_MNTNS, bpf_map_lookup_elem(&scope_mntns, &ns), 0);
-	}
-	if (scope.used[APUS_SCOPE_PIDNS]) {
-		u32 number, ns;
-		namespaced(task, 0, &number, &ns);
-		policies &= allowed(APUS_SCOPE_PIDNS, bpf_map_lookup_elem(&scope_pidns, &ns), 0);
-	}
-	if (scope.used[APUS_SCOPE_UTS]) {
-		struct uts_name name = {};
-		struct uts_namespace *uts = TASK(task, nsproxy, uts_ns);
-		bpf_core_read_str(name.bytes, sizeof(name.bytes), &uts->name.nodename);
-		policies &= allowed(APUS_SCOPE_UTS, bpf_map_lookup_elem(&scope_uts, &name), 0);
-	}
-	if (scope.used[APUS_SCOPE_CGROUP]) {
-		u64 cgroup = control_group(task);
-		policies &= allowed(APUS_SCOPE_CGROUP, bpf_map_lookup_elem(&scope_cgroup, &cgroup), 0);
-	}
-	return policies;
+	return has_plan || has_scope ? restrict_scope(policies, executing) : policies;
 }
 
 #endif

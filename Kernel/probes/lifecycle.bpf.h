@@ -23,7 +23,7 @@ static __always_inline void inherit_tree(u32 parent, u32 child, u64 start)
 {
 	struct apus_tree_value *value;
 
-	if (!scope.used[APUS_SCOPE_TREE] || parent == child)
+	if ((!has_plan && !scope.used[APUS_SCOPE_TREE]) || parent == child)
 		return;
 	value = bpf_map_lookup_elem(&scope_tree, &parent);
 	if (value) {
@@ -108,7 +108,7 @@ ON_TRACEPOINT(sched_process_exec, sched_process_exec, struct task_struct *task, 
 
 	task = readable(task);
 	mm = TASK(task, mm);
-	if (scope.used[APUS_SCOPE_TREE] && (tree = bpf_map_lookup_elem(&scope_tree, &pid)))
+	if ((has_plan || scope.used[APUS_SCOPE_TREE]) && (tree = bpf_map_lookup_elem(&scope_tree, &pid)))
 		tree->pending = 0;
 	s = BEGIN_FOR_STATE(SCHED_PROCESS_EXEC, EXECUTING);
 	if (!s)
@@ -197,7 +197,7 @@ ON_TRACEPOINT(task_rename, task_rename, struct task_struct *task, const char *co
 {
 	struct scratch *s;
 
-	if (wanted[INDEX_SCHED_PROCESS_EXEC] && TASK(task, pid) == (s32)bpf_get_current_pid_tgid()) {
+	if (IS_WANTED(SCHED_PROCESS_EXEC) && TASK(task, pid) == (s32)bpf_get_current_pid_tgid()) {
 		struct stash *stash = stash_of_current(true);
 		if (stash)
 			bpf_core_read_str(stash->previous_comm, sizeof(stash->previous_comm), &task->comm);

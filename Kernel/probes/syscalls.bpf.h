@@ -20,6 +20,14 @@ static __always_inline bool is_execve(u32 slot)
 	       slot == APUS_SYSCALL_SLOTS + SYS_EXECVEAT_COMPAT;
 }
 
+/* The row of a slot in the plan that judges. */
+static __always_inline struct apus_syscall_row *syscall_row(u32 slot)
+{
+	u32 key = plan_slot() * SYSCALL_ROWS + slot;
+
+	return slot < SYSCALL_ROWS ? bpf_map_lookup_elem(&syscalls, &key) : NULL;
+}
+
 static __always_inline void read_registers(u64 *args, struct pt_regs *regs, bool compat)
 {
 	/* The i386 convention is bx, cx, dx, si, di, bp; user space may leave anything above 32 bits. */
@@ -69,27 +77,67 @@ static __always_inline u32 append_arguments(struct apus_syscall_row *row, struct
 	return offset;
 }
 
-/* Keeps the inputs of a call until it returns. */
+/* The registers, as the record's values. */
+static __always_inline void set_arguments(struct apus_syscall_row *row, struct scratch *s)
+{
+	u32 n = row->arg_count;
+
+	for (u32 i = 0; i < APUS_SYSCALL_ARGS; i++)
+		if (i < n) /* blobs follow */
+			((u64 *)s->data)[i] = s->args[i];
+	if (n <= APUS_SYSCALL_ARGS)
+		((u64 *)s->data)[n] = s->args[APUS_LENGTH_RETURN_VALUE];
+}
+
+/* Whether the inputs at the beginning of the record, whose blobs end at `offset`, are what any policy wants. */
+static __always_inline bool wants_inputs(struct apus_syscall_row *row, struct scratch *s, u64 *policies, u32 offset)
+{
+	set_arguments(row, s);
+	s->tests = row->tests;
+	s->record.value_count = row->arg_count + 1;
+	s->record.policies = *policies;
+	s->offset = offset;
+	apply_tests(s->self, 0, row->tests.inputs);
+	*policies = s->record.policies;
+	return *policies != 0;
+}
+
+/* Keeps the inputs of a call until it returns, or for which policies are left of those that their tests are for:
+ * where none is, its return is to know that, as it would ask once more. */
 static __always_inline void stash_call(struct apus_syscall_row *row, struct scratch *s,
 				       u32 slot, u64 policies, bool compat)
 {
-	struct stash *stash = stash_of_current(true);
 	u64 key = bpf_get_current_task();
-	u32 length, faults = 0;
+	u32 values = (row->arg_count + 1) * 8, length, faults = 0;
+	bool judged = false;
+	struct stash *stash;
 
+	if (values > (APUS_SYSCALL_ARGS + 1) * 8)
+		return;
+	length = append_arguments(row, s, APUS_AT_ENTRY, 0, values, compat, &faults) - values;
+	/* What could not be read now may be read at exit, and is judged then. */
+	if (has_plan && row->tests.inputs && !faults) {
+		judged = true;
+		if (!wants_inputs(row, s, &policies, values + length)) {
+			count(row->index, COUNT_FILTERED);
+			length = 0;
+		}
+	}
+	stash = stash_of_current(true);
 	if (!stash)
 		return;
 	if (stash->spilled)
 		bpf_map_delete_elem(&spills, &key); /* of a call whose return was not seen */
 	for (u32 i = 0; i < APUS_SYSCALL_ARGS; i++)
 		stash->args[i] = s->args[i];
-	length = append_arguments(row, s, APUS_AT_ENTRY, 0, 0, compat, &faults);
 	stash->policies = policies;
+	stash->plan = has_plan ? current_plan : 0;
+	stash->judged = judged;
 	stash->spilled = 0;
 	if (length <= STASH_DATA) {
-		bpf_probe_read_kernel(stash->data, length, s->data);
+		bpf_probe_read_kernel(stash->data, length, &s->data[OFFSET(values)]);
 	} else {
-		if (length <= SPILL_DATA && bpf_map_update_elem(&spills, &key, s->data, BPF_ANY) == 0) {
+		if (length <= SPILL_DATA && bpf_map_update_elem(&spills, &key, &s->data[OFFSET(values)], BPF_ANY) == 0) {
 			stash->spilled = 1;
 		} else {
 			length = 0;
@@ -136,11 +184,10 @@ static __always_inline void emit_full(struct task_struct *task, struct apus_sysc
 				      struct stash *stash, s32 number, u64 policies, bool compat)
 {
 	u32 n = row->arg_count, values, offset, faults = 0, retry = 0, phase;
-	bool failed = (s64)s->args[APUS_LENGTH_RETURN_VALUE] < 0;
+	bool failed = (s64)s->args[APUS_LENGTH_RETURN_VALUE] < 0, judged = false;
 
 	if (n > APUS_SYSCALL_ARGS)
 		return;
-	fill_identity(&s->record, task, number, compat);
 	s->record.event = row->event;
 	s->record.policies = policies;
 	s->record.value_count = n + 1;
@@ -161,6 +208,7 @@ static __always_inline void emit_full(struct task_struct *task, struct apus_sysc
 		}
 		offset += length;
 		retry = stash->retry;
+		judged = stash->judged;
 		stash->slot = 0;
 	} else {
 		/* In progress when the hook was attached, or entered outside the scope. */
@@ -173,20 +221,42 @@ static __always_inline void emit_full(struct task_struct *task, struct apus_sysc
 	phase = failed ? APUS_AT_EXIT_FAILED : APUS_AT_EXIT;
 	if (retry || (row->flags & APUS_ROW_READS_AT_EXIT))
 		offset = append_arguments(row, s, phase, retry, offset, compat, &faults);
-	for (u32 i = 0; i < APUS_SYSCALL_ARGS; i++)
-		if (i < n)
-			((u64 *)s->data)[i] = s->args[i];
-	((u64 *)s->data)[n] = s->args[APUS_LENGTH_RETURN_VALUE];
+	set_arguments(row, s);
 	s->index = row->index;
 	s->offset = offset;
+	if (has_plan && row->tests.all) {
+		s->tests = row->tests;
+		apply_tests(s->self, judged ? row->tests.inputs : 0, row->tests.data);
+		if (s->record.policies) {
+			fill_identity(&s->record, task, number, compat);
+			apply_tests(s->self, row->tests.data, row->tests.all);
+		}
+		if (!s->record.policies) {
+			count(s->index, COUNT_FILTERED);
+			return;
+		}
+	} else {
+		fill_identity(&s->record, task, number, compat);
+	}
 	submit(bulk_ring(), s);
+}
+
+static __always_inline void emit(struct task_struct *task, struct apus_syscall_row *row, struct scratch *s,
+				 struct stash *stash, s32 number, u64 policies, bool compat)
+{
+	bool is_plain = !(row->flags & (APUS_ROW_NEEDS_ENTRY | APUS_ROW_READS_AT_EXIT));
+
+	if (is_plain && !(has_plan && row->tests.all))
+		emit_plain(task, row, s, number, policies, compat);
+	else
+		emit_full(task, row, s, stash, number, policies, compat);
 }
 
 static __always_inline void syscall_entered(struct task_struct *task, struct pt_regs *regs, u32 number)
 {
 	bool compat = in_compat_syscall(task);
 	u32 slot = syscall_slot(number, compat);
-	struct apus_syscall_row *row = bpf_map_lookup_elem(&syscalls, &slot);
+	struct apus_syscall_row *row = syscall_row(slot);
 	struct scratch *s;
 	u64 policies;
 
@@ -208,7 +278,7 @@ static __always_inline void syscall_entered(struct task_struct *task, struct pt_
 	s->args[APUS_LENGTH_RETURN_VALUE] = 0;
 	s->args[APUS_LENGTH_ONE] = 1;
 	if (row->flags & APUS_ROW_EMIT_AT_ENTRY)
-		emit_plain(task, row, s, number, policies, compat);
+		emit(task, row, s, NULL, number, policies, compat);
 	else
 		stash_call(row, s, slot, policies, compat);
 	release_scratch(s);
@@ -232,7 +302,7 @@ static __always_inline void syscall_returned(struct task_struct *task, struct pt
 		}
 		stash = NULL;
 	}
-	row = bpf_map_lookup_elem(&syscalls, &slot);
+	row = syscall_row(slot);
 	if (!row || !row->policies || (row->flags & APUS_ROW_EMIT_AT_ENTRY))
 		return;
 	if ((row->flags & APUS_ROW_RETURNS_TWICE) && ret == 0)
@@ -243,6 +313,22 @@ static __always_inline void syscall_returned(struct task_struct *task, struct pt
 		stash = stash_of_current(false);
 		if (stash && stash->slot != slot + 1)
 			stash = NULL;
+	}
+	if (stash && has_plan) {
+		if (!stash->policies) {
+			stash->slot = 0;
+			return;
+		}
+		/* Others took over meanwhile: they judge the whole call. */
+		if (stash->plan != current_plan) {
+			stash->policies = in_scope(task, row->policies, row->flags & APUS_ROW_REPLACES_MEMORY);
+			stash->judged = false;
+			if (!stash->policies) {
+				stash->slot = 0;
+				count(row->index, COUNT_FILTERED);
+				return;
+			}
+		}
 	}
 	if (stash) {
 		policies = stash->policies;
@@ -266,10 +352,7 @@ static __always_inline void syscall_returned(struct task_struct *task, struct pt
 	}
 	s->args[APUS_LENGTH_RETURN_VALUE] = ret;
 	s->args[APUS_LENGTH_ONE] = 1;
-	if (row->flags & (APUS_ROW_NEEDS_ENTRY | APUS_ROW_READS_AT_EXIT))
-		emit_full(task, row, s, stash, number, policies, compat);
-	else
-		emit_plain(task, row, s, number, policies, compat);
+	emit(task, row, s, stash, number, policies, compat);
 	release_scratch(s);
 }
 

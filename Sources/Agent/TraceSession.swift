@@ -11,6 +11,8 @@ internal import State
 public struct TraceRequest: Sendable {
     public var events: [String] = []
     public var scopes: [String] = []
+    /// Files and directories of policies, instead of events and scopes.
+    public var policies: [String] = []
     public var outputs: [OutputRequest] = [OutputRequest(format: .table, path: nil)]
     /// Words of a command to start and trace with its descendants, as bytes; empty for none.
     public var command: [[UInt8]] = []
@@ -41,8 +43,14 @@ public final class TraceSession {
     private var malformed: UInt64 = 0
     private let started: UInt64
     private var refusal: String?
-    private let selection: EventSelection
-    private let version: String
+    private let request: TraceRequest
+    private var judges: Judges
+    private var change: PolicyChange?
+    private var isCommitted = false
+    /// Tells what happens while events flow.
+    public var say: (String) -> Void = { _ in }
+    /// Records that the kernel let through and the rest of the filters did not.
+    private var filteredLater: UInt64 = 0
     private let clock: Clock
     public private(set) var stopMilliseconds: Double = 0
     /// How many programs were loaded and attached, and how long that took.
@@ -57,19 +65,13 @@ public final class TraceSession {
     /// Checks the request, loads and attaches.
     public init(_ request: TraceRequest, catalog: Catalog = .builtIn) throws(AgentError) {
         self.catalog = catalog
-        var scope = Scope()
-        var selected: EventSelection
-        do {
-            selected = try EventSelection(request.events, in: catalog)
-            for item in request.scopes { try scope.add(item, resolveGroup: controlGroupID) }
-        } catch {
-            throw AgentError(error.description, status: 2)
-        }
-        let features = Features(for: selected.events.map { catalog.events[$0] }, isThorough: false)
+        var policies = try LoadedPolicies.read(request, catalog, &notes)
+        let features = Features(for: policies.events.map { catalog.events[$0] }, isThorough: false)
         if let missing = features.missingRequirement { throw AgentError(missing.reason) }
-        try Self.removeUnavailable(&selected, features, catalog, &notes)
-        selection = selected
-        let namesProcesses = scope.restrictions[.pid] != nil || scope.restrictions[.tree] != nil
+        let unavailable = try LoadedPolicies.unavailable(policies, features, catalog, &notes)
+        let namesProcesses = policies.policies.contains {
+            $0.scope.restrictions[.pid] != nil || $0.scope.restrictions[.tree] != nil
+        }
         guard PIDNamespace.isInitial || (request.command.isEmpty && !namesProcesses) else {
             throw AgentError(
                 "Apus runs in a pid namespace of its own, where it does not know the host's process numbers: "
@@ -79,27 +81,26 @@ public final class TraceSession {
         var opened: TracedCommand?
         if !request.command.isEmpty {
             let command = try TracedCommand(request.command)
-            scope.include(.tree, .number(UInt64(command.pid)))
+            policies.restrict(toTreeOf: command.pid)
             opened = consume command
         }
-        var sensorRequest = SensorRequest()
-        for index in selected.events { sensorRequest.events[index] = 1 }
-        sensorRequest.scope.add(scope, policy: 0)
-        sensorRequest.hooks = request.hooks
-        sensorRequest.functionHooks = request.functionHooks
-        sensorRequest.wantsEnvironment = request.wantsEnvironment
-        sensorRequest.wantsPaths = request.wantsPaths
-        sensorRequest.ringBytes = request.ringBytes
-        sensorRequest.lifecycleRingBytes = request.lifecycleRingBytes
-        version = request.version
+        let plan: PolicyPlan
+        do {
+            plan = try PolicyPlan(policies, without: unavailable, catalog: catalog)
+        } catch {
+            throw AgentError(error.description, status: 2)
+        }
+        self.request = request
         let clock = Clock()
         self.clock = clock
+        judges = Judges(plan, catalog, clock)
         let processes = processes
         var outputs: [Output] = []
         do {
             for output in request.outputs {
                 outputs.append(
-                    try Output(output, catalog: catalog, clock: clock, policyNames: ["default"]) {
+                    try Output(output, catalog: catalog, clock: clock, policyNames: plan.policies.map(\.name))
+                    {
                         processes.executable(process: $0, start: $1)
                     })
             }
@@ -108,8 +109,9 @@ public final class TraceSession {
         }
         self.outputs = outputs
         do {
-            sensor = try Sensor(sensorRequest, features: features, catalog: catalog)
-            try Self.fillTrees(sensor, scope, pending: opened?.pid)
+            sensor = try Sensor(SensorRequest(plan, request), features: features, catalog: catalog)
+            try ProcessTrees.write(
+                policies, to: sensor, plan: 0, command: opened?.pid, isPending: opened != nil)
         } catch {
             // The quick look at the start leaves trials out; now they may tell what is missing.
             throw AgentError(Features().missingRequirement?.reason ?? error.description)
@@ -117,7 +119,7 @@ public final class TraceSession {
         for (index, reason) in sensor.absent.sorted(by: { $0.key < $1.key }) {
             notes.append("this kernel cannot give \(catalog.events[index].name): \(reason)")
         }
-        guard sensor.absent.count < selected.events.count else {
+        guard sensor.absent.count < plan.events.count else {
             throw AgentError(
                 "this kernel can give none of the chosen events: \(notes.joined(separator: "; "))")
         }
@@ -138,11 +140,13 @@ public final class TraceSession {
 
     /// Traces until the command ends, a signal comes or an output fails.
     public func run() -> TraceResult {
-        apus_watch_signals()
+        let canChange = !request.policies.isEmpty
+        apus_watch_signals(canChange)
+        let watch = canChange ? PolicyWatch(request.policies) : nil
         // What start needed once (the kernel's types, the kernel object) goes back to the system.
         apus_return_free_memory()
-        for index in selection.events {
-            let record = AgentEvents.record(of: catalog.events[index], version: version, clock: clock)
+        for index in judges.wanted.sorted() {
+            let record = AgentEvents.record(of: catalog.events[index], version: request.version, clock: clock)
             if let record { unsafe take(record.span.bytes) }
         }
         command?.start()
@@ -162,6 +166,7 @@ public final class TraceSession {
                 break
             }
             for output in outputs where output.failure != 0 { break loop }
+            changePolicies(watch)
             idleTicks = count == 0 ? min(idleTicks + 1, 40) : 0
             // One millisecond while something happens, so that rings stay small; four when nothing does.
             if !sensor.rings.isFilling { usleep(idleTicks < 40 ? 1000 : 4000) }
@@ -170,6 +175,12 @@ public final class TraceSession {
     }
 
     private func finish(_ commandStatus: Int32) -> TraceResult {
+        // The thread of a change works on the same maps and hooks.
+        while let change, !change.isDone {
+            if let outcome = change.outcome, case .prepared = outcome { change.settle() }
+            _ = sensor.rings.drain(until: Clock.sinceBoot()) { [self] record in take(record) }
+            usleep(1000)
+        }
         let before = Clock.sinceBoot()
         sensor.silence()
         while sensor.rings.drain(until: .max, { [self] record in take(record) }) > 0 {}
@@ -192,7 +203,8 @@ public final class TraceSession {
         result.malformed = malformed
         result.commandRefusal = refusal
         result.refusedRuns = refusedRuns
-        let chosen = Set(selection.events)
+        let chosen = judges.wanted
+        result.filtered = filteredLater
         for (index, counts) in counts {
             let name = catalog.events[index].name
             if chosen.contains(index) {
@@ -224,10 +236,48 @@ public final class TraceSession {
         }
     }
 
+    // MARK: Other policies
+
+    /// Begins a change when it is asked for, and commits it when it is prepared.
+    private func changePolicies(_ watch: PolicyWatch?) {
+        guard let watch else { return }
+        guard let change else {
+            if apus_take_change_request() || watch.hasChanged(now: Clock.sinceBoot()) {
+                change = PolicyChange(request, sensor, catalog, command: command?.pid)
+            }
+            return
+        }
+        if change.isDone {
+            if case .failed(let reason)? = change.outcome { say("the policies stay as they were: \(reason)") }
+            self.change = nil
+            isCommitted = false
+            return
+        }
+        guard !isCommitted, case .prepared(let plan, let prepared, let notes)? = change.outcome else {
+            return
+        }
+        do throws(ProbeError) {
+            judges.add(plan, number: prepared.number, catalog, clock)
+            try sensor.commit(prepared)
+            for note in notes { say(note) }
+            say("\(plan.policies.count) policies are in force now")
+        } catch {
+            say("the policies stay as they were: \(error.description)")
+        }
+        isCommitted = true
+        change.settle()
+    }
+
+    /// The records that follow were judged by another plan.
+    private func show(_ plan: UInt32) {
+        judges.show(plan)
+        for output in outputs { output.setPolicyNames(judges.names) }
+    }
+
     // MARK: One record
 
     private func take(_ record: RawSpan) {
-        guard let event = EventView(record) else {
+        guard var event = EventView(record) else {
             malformed += 1
             return
         }
@@ -242,64 +292,13 @@ public final class TraceSession {
             for output in outputs { output.forget(process: changed) }
         }
         guard event.policies != 0 else { return }
+        if event.plan != judges.shown { show(event.plan) }
+        event.policies = judges.policies(of: event, index: index)
+        guard event.policies != 0 else {
+            filteredLater += 1
+            return
+        }
         for output in outputs { output.write(event, index: index) }
-    }
-
-    // MARK: Preparation
-
-    /// Takes out what this kernel does not give: those asked for by name with their reasons.
-    private static func removeUnavailable(
-        _ selection: inout EventSelection, _ features: Features, _ catalog: Catalog, _ notes: inout [String]
-    ) throws(AgentError) {
-        var indexes: [Int] = []
-        var others: [String] = []
-        for index in selection.events {
-            guard case .absent(let reason) = features.availability(of: catalog.events[index]) else {
-                continue
-            }
-            let name = catalog.events[index].name
-            if selection.named.contains(index) {
-                notes.append("this kernel cannot give \(name): \(reason)")
-            } else {
-                others.append(name)
-            }
-            indexes.append(index)
-        }
-        if !others.isEmpty {
-            let shown = others.prefix(8).joined(separator: ", ")
-            let more = others.count > 8 ? " and \(others.count - 8) more" : ""
-            notes.append("this kernel cannot give \(shown)\(more); `apus events describe NAME` says why")
-        }
-        guard indexes.count < selection.events.count else {
-            throw AgentError(
-                notes.count == 1 && others.isEmpty
-                    ? notes[0]
-                    : "this kernel can give none of the chosen events: \(notes.joined(separator: "; "))")
-        }
-        selection.remove(indexes)
-    }
-
-    /// Puts the processes of all trees into the kernel's map, after the fork hook is attached.
-    private static func fillTrees(_ sensor: Sensor, _ scope: Scope, pending: UInt32?) throws(ProbeError) {
-        guard let restriction = scope.restrictions[.tree] else { return }
-        var marks: [UInt32: ScopePlan.Marks] = [:]
-        for (values, isIncluded) in [(restriction.excluded, false), (restriction.included, true)] {
-            for case .number(let number) in values {
-                let root = UInt32(truncatingIfNeeded: number)
-                guard RunningProcesses.exists(root) else {
-                    throw ProbeError("scope tree=\(root): there is no such process")
-                }
-                let members = root == pending ? [root] : RunningProcesses.tree(of: root)
-                for process in members {
-                    marks[process, default: ScopePlan.Marks()].mentioned |= 1
-                    if isIncluded { marks[process, default: ScopePlan.Marks()].equals |= 1 }
-                }
-            }
-        }
-        for (process, mark) in marks {
-            try sensor.addToTree(
-                pid: process, equals: mark.equals, mentioned: mark.mentioned, isPending: process == pending)
-        }
     }
 }
 

@@ -334,6 +334,17 @@ void apus_open_gate(struct apus_child *child)
 static volatile sig_atomic_t stop_signal;
 static volatile sig_atomic_t stop_was_sent;
 
+static volatile sig_atomic_t change_asked;
+static volatile sig_atomic_t report_asked;
+
+static void note_request(int number)
+{
+	if (number == SIGHUP)
+		change_asked = 1;
+	else
+		report_asked = 1;
+}
+
 static void note_signal(int number, siginfo_t *information, void *context)
 {
 	(void)context;
@@ -343,9 +354,10 @@ static void note_signal(int number, siginfo_t *information, void *context)
 	stop_signal = number;
 }
 
-void apus_watch_signals(void)
+void apus_watch_signals(bool can_change)
 {
 	struct sigaction action = {.sa_sigaction = note_signal, .sa_flags = SA_SIGINFO};
+	struct sigaction request = {.sa_handler = note_request, .sa_flags = SA_RESTART};
 
 	static const int watched[] = {SIGINT, SIGTERM, SIGHUP};
 
@@ -356,7 +368,26 @@ void apus_watch_signals(void)
 		if (sigaction(watched[i], NULL, &before) == 0 && before.sa_handler != SIG_IGN)
 			sigaction(watched[i], &action, NULL);
 	}
+	if (can_change)
+		sigaction(SIGHUP, &request, NULL);
+	sigaction(SIGUSR1, &request, NULL);
 	signal(SIGPIPE, SIG_IGN);
+}
+
+bool apus_take_change_request(void)
+{
+	bool asked = change_asked;
+
+	change_asked = 0;
+	return asked;
+}
+
+bool apus_take_report_request(void)
+{
+	bool asked = report_asked;
+
+	report_asked = 0;
+	return asked;
 }
 
 int apus_stop_signal(void)

@@ -7,6 +7,9 @@ public import Catalog
 public struct EventView: ~Escapable {
     private let bytes: RawSpan
     private let valueCount: Int
+    /// Bit set of policies; 0 when the record is for the state stores only. The kernel's, until those are
+    /// taken out that user space decided against.
+    public var policies: UInt64
 
     private static let headerBytes = MemoryLayout<apus_record>.size
 
@@ -20,6 +23,7 @@ public struct EventView: ~Escapable {
         guard size <= bytes.byteCount, Self.headerBytes + count * 8 <= size else { return nil }
         self.bytes = bytes.extracting(first: size)
         valueCount = count
+        policies = unsafe bytes.unsafeLoadUnaligned(fromByteOffset: 16, as: UInt64.self)
     }
 
     /// Reads a header field; the offsets are those of `struct apus_record`, asserted in the tests.
@@ -31,8 +35,6 @@ public struct EventView: ~Escapable {
     /// Nanoseconds since boot.
     @inline(__always) public var time: UInt64 { load(0, as: UInt64.self) }
     @inline(__always) public var event: EventID { EventID(rawValue: load(8, as: UInt32.self)) }
-    /// Bit set of policies; 0 when the record is for the state stores only.
-    @inline(__always) public var policies: UInt64 { load(16, as: UInt64.self) }
     @inline(__always) public var cgroup: UInt64 { load(24, as: UInt64.self) }
     @inline(__always) public var threadStart: UInt64 { load(32, as: UInt64.self) }
     @inline(__always) public var processStart: UInt64 { load(40, as: UInt64.self) }
@@ -51,6 +53,12 @@ public struct EventView: ~Escapable {
     @inline(__always) public var processor: UInt16 { load(96, as: UInt16.self) }
     /// A 32-bit system call is in progress.
     @inline(__always) public var isCompat: Bool { load(98, as: UInt8.self) & UInt8(APUS_RECORD_COMPAT) != 0 }
+    /// Number of the plan that judged it, whose policies ``policies`` are.
+    @inline(__always) public var plan: UInt32 { load(100, as: UInt32.self) }
+    /// The kernel's filters were not asked.
+    @inline(__always) public var isUndecided: Bool {
+        load(98, as: UInt8.self) & UInt8(APUS_RECORD_UNDECIDED) != 0
+    }
     /// Name of the thread: 16 bytes with at least one NUL, or whatever was sent.
     @inline(__always) public var name: RawSpan {
         @_lifetime(copy self) get { Self.untilNUL(bytes.extracting(104..<120)) }

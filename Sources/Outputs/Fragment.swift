@@ -35,7 +35,7 @@ extension ByteBuffer {
         let text: Fragment
     }
 
-    /// The policies that the head names; all of them before it is made, which no event has.
+    /// The policies that the head names.
     let policies: UInt64
     let head: Fragment
     /// Nothing before it is made, as copies of one that is still to be made share their memory.

@@ -9,7 +9,7 @@ internal import Events
 public struct JSONEncoder: ~Copyable {
     private let catalog: Catalog
     private let clock: Clock
-    private let policyNames: [String]
+    private var policyNames: [String]
     /// Gives the path of a process's executable, or nothing when it is not known.
     private let executable: (_ process: UInt32, _ start: UInt64) -> [UInt8]
 
@@ -47,6 +47,15 @@ public struct JSONEncoder: ~Copyable {
         for name in systemCallNames { name.free() }
     }
 
+    /// Other policies are in force.
+    mutating func setPolicyNames(_ names: [String]) {
+        policyNames = names
+        for index in templates.indices {
+            templates[index].free()
+            templates[index] = Template()
+        }
+    }
+
     /// Forgets what was written of a process, after it executed another program.
     public mutating func forget(process: UInt32) {
         let slot = Int(process) & (Self.threadSlots - 1)
@@ -67,7 +76,9 @@ public struct JSONEncoder: ~Copyable {
     // MARK: One event
 
     mutating func encode(_ event: EventView, index: Int, into buffer: inout ByteBuffer) {
-        if templates[index].policies != event.policies { makeTemplate(index, event.policies) }
+        if unsafe templates[index].policies != event.policies || templates[index].fields == nil {
+            makeTemplate(index, event.policies)
+        }
         let slot = Int(event.hostThread) & (Self.threadSlots - 1)
         let identity = event.identity
         if threads[slot].head.count == 0 || threads[slot].identity != identity {

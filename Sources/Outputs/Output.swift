@@ -99,6 +99,9 @@ public struct OutputRequest: Sendable, Equatable {
         sink?.give(full)
     }
 
+    /// Other policies are in force: the numbers in the events that follow are theirs.
+    public func setPolicyNames(_ names: [String]) { unsafe json?.pointee.setPolicyNames(names) }
+
     /// A process executed another program.
     public func forget(process: UInt32) {
         unsafe json?.pointee.forget(process: process)

@@ -12,7 +12,7 @@ public enum FunctionHooks: String, CaseIterable, Sendable {
 }
 
 /// One way to attach one program, or the pair that watches a function from entry to exit.
-public enum Attachment: Sendable, Equatable {
+public enum Attachment: Sendable, Hashable {
     case tracepoint(program: String)
     case trampoline(program: String, isExit: Bool)
     /// `exit` is the program at the return; `entry` then keeps the arguments.

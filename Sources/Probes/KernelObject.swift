@@ -139,6 +139,21 @@ enum LoadError: Error {
         return unsafe Link(raw: link)
     }
 
+    /// Uses the maps of another object, but for the constants. Before loading.
+    borrowing func share(_ other: borrowing BPFObject) throws(ProbeError) {
+        var map = unsafe bpf_object__next_map(raw, nil)
+        while let current = unsafe map {
+            let name = unsafe String(cString: bpf_map__name(current))
+            if unsafe bpf_map__autocreate(current), name != ".rodata" {
+                let status = unsafe bpf_map__reuse_fd(current, try other.mapDescriptor(name))
+                guard status == 0 else {
+                    throw ProbeError("the map \(name) cannot be shared: \(Self.errnoText(-status))")
+                }
+            }
+            unsafe map = bpf_object__next_map(raw, current)
+        }
+    }
+
     private borrowing func map(_ name: String) throws(ProbeError) -> OpaquePointer {
         guard let map = unsafe bpf_object__find_map_by_name(raw, name) else {
             throw ProbeError("the kernel object has no map '\(name)'")
@@ -155,6 +170,10 @@ enum LoadError: Error {
         unsafe bpf_map__set_max_entries(try map(name), UInt32(clamping: count))
     }
 
+    borrowing func setValueSize(_ name: String, _ size: Int) throws(ProbeError) {
+        unsafe bpf_map__set_value_size(try map(name), UInt32(clamping: size))
+    }
+
     /// Sets a constant, before loading.
     borrowing func setConstant<Value: BitwiseCopyable>(_ name: String, to value: Value, at index: Int = 0)
         throws(ProbeError)
@@ -167,16 +186,38 @@ enum LoadError: Error {
         unsafe place.storeBytes(of: value, toByteOffset: index * size, as: Value.self)
     }
 
-    /// Finds a constant in `.rodata` by the object's own type information.
     private borrowing func constant(_ name: String) throws(ProbeError) -> UnsafeMutableRawBufferPointer {
+        unsafe try variable(name, in: ".rodata")
+    }
+
+    /// Sets a variable, while programs run that see it change.
+    borrowing func setVariable<Value: BitwiseCopyable>(_ name: String, to value: Value) throws(ProbeError) {
+        let place = unsafe try variable(name, in: ".bss")
+        guard MemoryLayout<Value>.size <= place.count else {
+            throw ProbeError("the variable '\(name)' has \(place.count) bytes")
+        }
+        unsafe place.storeBytes(of: value, as: Value.self)
+        // libbpf's copy has all variables; what else is in it, nobody but us writes.
+        var size = 0
+        let map = unsafe bpf_object__find_map_by_name(raw, ".bss")
+        var key: UInt32 = 0
+        let status = unsafe bpf_map_update_elem(
+            bpf_map__fd(map), &key, bpf_map__initial_value(map, &size), 0)
+        guard status == 0 else { throw BPFMap.refused(status) }
+    }
+
+    /// Finds a constant or variable in libbpf's copy, by the object's own type information.
+    private borrowing func variable(
+        _ name: String, in sectionName: String
+    ) throws(ProbeError) -> UnsafeMutableRawBufferPointer {
         var size = 0
         guard let types = unsafe bpf_object__btf(raw),
-            let map = unsafe bpf_object__find_map_by_name(raw, ".rodata"),
+            let map = unsafe bpf_object__find_map_by_name(raw, sectionName),
             let start = unsafe bpf_map__initial_value(map, &size)
-        else { throw ProbeError("the kernel object has no constants") }
-        let section = unsafe btf__find_by_name_kind(types, ".rodata", 15)  // BTF_KIND_DATASEC
+        else { throw ProbeError("the kernel object has no section \(sectionName)") }
+        let section = unsafe btf__find_by_name_kind(types, sectionName, 15)  // BTF_KIND_DATASEC
         guard section > 0, let type = unsafe btf__type_by_id(types, UInt32(section)) else {
-            throw ProbeError("the kernel object's constants have no types")
+            throw ProbeError("the kernel object's section \(sectionName) has no types")
         }
         let entries = unsafe btf_var_secinfos(type)
         for index in 0..<Int(unsafe btf_vlen(type)) {
@@ -189,7 +230,7 @@ enum LoadError: Error {
             return unsafe UnsafeMutableRawBufferPointer(
                 start: UnsafeMutableRawPointer(mutating: start) + Int(entry.offset), count: Int(entry.size))
         }
-        throw ProbeError("the kernel object has no constant '\(name)'")
+        throw ProbeError("the kernel object has no '\(name)' in \(sectionName)")
     }
 
     static func log(or error: Int32) -> String {

@@ -10,7 +10,7 @@ internal import Glibc
 /// libbpf's reader hands over records in the order of one ring. This one can look at the next record
 /// without taking it, which merging several rings by time needs.
 @safe final class Ring {
-    private let descriptor: OwnedDescriptor
+    let descriptor: OwnedDescriptor
     private let consumer: UnsafeMutableRawPointer
     private let producer: UnsafeMutableRawPointer
     private let data: UnsafeRawPointer
@@ -94,6 +94,9 @@ public final class RingSet {
     private let rings: [Ring]
 
     init(_ rings: [Ring]) { self.rings = rings }
+
+    /// Of the first ring behind that of the lifecycle.
+    var firstBulkDescriptor: Int32 { rings.count > 1 ? rings[1].descriptor.raw : -1 }
 
     /// Hands over, oldest first, the records that were stamped up to `limit` (ns since boot).
     ///

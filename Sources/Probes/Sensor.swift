@@ -20,6 +20,10 @@ public struct SensorRequest: Sendable {
     /// Wanted events by dense index, with the policies that want each.
     public var events: [Int: UInt64] = [:]
     public var scope = ScopePlan()
+    /// What the kernel decides of the policies' filters.
+    public var filters = FilterTables()
+    /// Whether another plan may take over while this runs, which costs each event a little.
+    public var isChangeable = false
     public var hooks: SystemCallHooks = .auto
     public var functionHooks: FunctionHooks = .auto
     /// Whether sched_process_exec carries the environment.
@@ -41,10 +45,15 @@ public final class Sensor {
     public let usesSingleHooks: Bool
 
     /// Events that this kernel does not give after all, by dense index, with the reason.
-    public let absent: [Int: String]
+    public private(set) var absent: [Int: String]
     public let timings: Timings
 
     private let loaded: LoadedPrograms
+    private let hooks: AttachedHooks
+    private var plan: SensorPlan
+    /// Number of the plan that judges.
+    private var planNumber: UInt32 = 0
+    private let catalog: Catalog
     private var object: BPFObject { _read { yield loaded.object } }
 
     /// How long the parts of starting took, in milliseconds.
@@ -56,16 +65,8 @@ public final class Sensor {
 
     public init(_ request: SensorRequest, features: Features, catalog: Catalog = .builtIn) throws(ProbeError)
     {
-        let chosen = request.events.sorted { $0.key < $1.key }
-        let calls = chosen.compactMap { index, policies in
-            if case .systemCall = catalog.events[index].source {
-                (catalog.events[index], policies)
-            } else {
-                nil
-            }
-        }
         apus_raise_memlock()
-        var plan = try SensorPlan(request, calls.map(\.0), features, catalog)
+        var plan = try SensorPlan(request, Self.calls(request, catalog), features, catalog)
         while true {
             do {
                 let start = Self.milliseconds()
@@ -76,28 +77,108 @@ public final class Sensor {
                 let end = Self.milliseconds()
                 let rings: [Ring]
                 do {
-                    rings = try Self.fill(loaded.object, request, calls)
+                    try PlanMaps.write(request, to: loaded.object, number: 0, catalog)
+                    rings = try Self.fill(loaded.object, request)
                 } catch {
                     throw LoadError.other(error)
                 }
-                try loaded.attach(plan)
+                let hooks = AttachedHooks(loaded)
+                try hooks.attach(plan)
                 timings = Timings(
                     programs: plan.programs.count, load: end - start, attach: Self.milliseconds() - end)
                 self.loaded = loaded
+                self.hooks = hooks
                 self.rings = RingSet(rings)
                 break
-            } catch LoadError.program(let program, let reason) {
-                guard plan.replace(program, reason: reason) else {
-                    throw ProbeError("\(program): \(reason)")
-                }
-            } catch LoadError.other(let error) {
-                throw error
             } catch {
-                throw ProbeError("\(error)")
+                try Self.replace(&plan, error)
             }
         }
+        self.plan = plan
+        self.catalog = catalog
         usesSingleHooks = plan.usesSingleHooks
         absent = plan.absent
+    }
+
+    // MARK: Changing policies while events flow
+
+    /// Other policies, whose programs are loaded and attached and which do not judge yet.
+    public struct Change {
+        /// Number of the plan, which records will carry.
+        public let number: UInt32
+        fileprivate let plan: SensorPlan
+        public var absent: [Int: String] { plan.absent }
+    }
+
+    /// Number that the next plan will have.
+    public var nextPlanNumber: UInt32 { planNumber &+ 1 }
+
+    /// Prepares a change, which takes as long as loading programs does; another thread may drain the rings meanwhile.
+    /// When this throws, nothing has changed.
+    /// - Parameter request: its sizes and kinds of hooks are those of the first request.
+    public func prepareChange(to request: SensorRequest, features: Features) throws(ProbeError) -> Change {
+        let number = nextPlanNumber
+        var plan = try SensorPlan(request, Self.calls(request, catalog), features, catalog, after: self.plan)
+        while true {
+            do {
+                try loaded.add(plan.programs, multiPrograms: plan.multiPrograms) {
+                    object throws(ProbeError) in
+                    try Self.prepare(object, request, absent: [], features, catalog)
+                }
+                do throws(ProbeError) {
+                    try PlanMaps.write(request, to: loaded.object, number: number, catalog)
+                } catch {
+                    throw LoadError.other(error)
+                }
+                // The new hooks find nothing that the present plan wants, until the new one judges.
+                try hooks.attach(plan)
+                return Change(number: number, plan: plan)
+            } catch {
+                do throws(ProbeError) {
+                    try Self.replace(&plan, error)
+                } catch {
+                    hooks.detach(except: self.plan)
+                    throw error
+                }
+            }
+        }
+    }
+
+    /// Has the new policies judge: what happens before is judged by the old ones, what happens later by the new ones,
+    /// and nothing is lost or seen twice. Takes microseconds.
+    public func commit(_ change: Change) throws(ProbeError) {
+        try loaded.object.setVariable("current_plan", to: change.number)
+        plan = change.plan
+        planNumber = change.number
+        absent = change.absent
+    }
+
+    /// After a change: detaches the hooks that nobody needs any more. Another thread may drain the rings meanwhile.
+    public func settle(_ change: Change) throws(ProbeError) {
+        try awaitPrograms()
+        hooks.detach(except: change.plan)
+    }
+
+    /// Waits until every program that runs now has ended.
+    private func awaitPrograms() throws(ProbeError) {
+        // An update of a map of maps does (maybe_wait_bpf_programs, kernel/bpf/syscall.c), and changes nothing here.
+        try BPFMap.update(object.mapDescriptor("bulk"), UInt32(0), rings.firstBulkDescriptor)
+    }
+
+    private static func calls(_ request: SensorRequest, _ catalog: Catalog) -> [EventDefinition] {
+        request.events.keys.sorted().map { catalog.events[$0] }.filter {
+            if case .systemCall = $0.source { true } else { false }
+        }
+    }
+
+    /// Goes on without a program that the kernel refused, or gives up.
+    private static func replace(_ plan: inout SensorPlan, _ error: any Error) throws(ProbeError) {
+        switch error as? LoadError {
+        case .program(let program, let reason):
+            guard plan.replace(program, reason: reason) else { throw ProbeError("\(program): \(reason)") }
+        case .other(let error): throw error
+        case nil: throw ProbeError("\(error)")
+        }
     }
 
     private static func milliseconds() -> Double {
@@ -131,29 +212,13 @@ public final class Sensor {
         try object.setConstant("ring_mask", to: UInt32(ringCount - 1))
         try object.setConstant("want_environment", to: request.wantsEnvironment)
         try object.setConstant("want_paths", to: request.wantsPaths)
-        for (index, policies) in request.events where !absent.contains(index) {
-            if case .hooks = catalog.events[index].source {
-                try object.setConstant("wanted", to: policies, at: index)
-            }
-        }
-        try object.setConstant("scope", to: constants(request.scope))
-        try object.setConstant("has_scope", to: request.scope.used.contains { $0 != 0 })
+        try PlanMaps.prepare(object, request, absent: absent, catalog)
     }
 
-    /// Fills the maps of a loaded object, and makes its rings.
+    /// Makes the rings of a loaded object.
     private static func fill(
-        _ object: borrowing BPFObject, _ request: SensorRequest, _ calls: [(EventDefinition, UInt64)]
+        _ object: borrowing BPFObject, _ request: SensorRequest
     ) throws(ProbeError) -> [Ring] {
-        for (slot, row) in SystemCallTable.rows(calls) {
-            try update(object.mapDescriptor("syscalls"), slot, row)
-        }
-        for (key, values) in request.scope.values {
-            guard values.count <= 1024 else {
-                throw ProbeError(
-                    "the scope key \(key.rawValue) has \(values.count) values; the kernel's table takes 1024")
-            }
-            for (value, marks) in values { try add(value, marks, key, object) }
-        }
         let ringBytes = request.ringBytes ?? ringBytes(ringCount)
         var rings = [try Ring(duplicate(object.mapDescriptor("lifecycle")), size: request.lifecycleRingBytes)]
         for index in 0..<ringCount {
@@ -164,7 +229,7 @@ public final class Sensor {
                     "the kernel refuses a ring buffer of \(ringBytes) bytes (\(BPFObject.errnoText(-descriptor))); it must be a power of two of at least 4096"
                 )
             }
-            try update(object.mapDescriptor("bulk"), UInt32(index), descriptor)
+            try BPFMap.update(object.mapDescriptor("bulk"), UInt32(index), descriptor)
             rings.append(try Ring(OwnedDescriptor(descriptor), size: ringBytes))
         }
         return rings
@@ -177,7 +242,7 @@ public final class Sensor {
     /// Ends emission: when this returns no program writes to the rings any more, though those that are
     /// attached still run. What is in the rings can still be read.
     public func silence() {
-        loaded.detachEssential()
+        hooks.detachEssential()
         guard let bulk = try? object.mapDescriptor("bulk") else { return }
         for index in 0..<UInt32(Self.ringCount) {
             var key = index
@@ -187,21 +252,39 @@ public final class Sensor {
     }
 
     /// Detaches all hooks, in the background where the kernel takes its time.
-    public func detach() { loaded.detach() }
+    public func detach() { hooks.detachAll() }
 
     // MARK: Scope while running
 
     /// Takes a process into the tree scope of the given policies. The children that it makes from now
     /// on follow by themselves.
     /// - Parameter isPending: nothing of it is traced before its first execve.
-    public func addToTree(pid: UInt32, equals: UInt64, mentioned: UInt64, isPending: Bool = false)
-        throws(ProbeError)
-    {
+    public func addToTree(
+        pid: UInt32, equals: UInt64, mentioned: UInt64, isPending: Bool = false, plan: UInt32 = 0
+    ) throws(ProbeError) {
+        var key = pid
         var value = apus_tree_value()
-        value.equals = equals
-        value.mentioned = mentioned
+        unsafe _ = bpf_map_lookup_elem(try object.mapDescriptor("scope_tree"), &key, &value)
+        let marks = apus_scope_marks(equals: equals, mentioned: mentioned)
+        if plan % UInt32(APUS_PLANS) == 0 { value.marks.0 = marks } else { value.marks.1 = marks }
         value.pending = isPending ? 1 : 0
-        try Self.update(object.mapDescriptor("scope_tree"), pid, value)
+        try BPFMap.update(object.mapDescriptor("scope_tree"), pid, value)
+    }
+
+    /// The processes that are in any tree, and what a plan says of them.
+    public func processesInTrees(plan: UInt32) throws(ProbeError) -> [UInt32: (
+        equals: UInt64, mentioned: UInt64
+    )] {
+        let descriptor = try object.mapDescriptor("scope_tree")
+        var processes: [UInt32: (equals: UInt64, mentioned: UInt64)] = [:]
+        for key in try BPFMap.keys(descriptor, size: 4) {
+            var value = apus_tree_value()
+            guard unsafe bpf_map_lookup_elem(descriptor, key, &value) == 0 else { continue }
+            let pid = key.reversed().reduce(UInt32(0)) { $0 << 8 | UInt32($1) }
+            let marks = plan % UInt32(APUS_PLANS) == 0 ? value.marks.0 : value.marks.1
+            processes[pid] = (marks.equals, marks.mentioned)
+        }
+        return processes
     }
 
     // MARK: Counters
@@ -259,69 +342,9 @@ public final class Sensor {
     /// What those runs would have emitted is in no other counter.
     public func refusedRuns() -> UInt64 { loaded.refusedRuns() }
 
-    // MARK: Maps
-
-    private static func constants(_ scope: ScopePlan) -> apus_scope_plan {
-        var constants = apus_scope_plan()
-        unsafe withUnsafeMutableBytes(of: &constants.used) { unsafe $0.copyBytes(from: scope.used.bytes) }
-        unsafe withUnsafeMutableBytes(of: &constants.otherwise) {
-            unsafe $0.copyBytes(from: scope.otherwise.bytes)
-        }
-        for (which, key) in [ScopeKey.pid, .uid].enumerated() {
-            for (policy, range) in scope.ranges[key] ?? [:] {
-                unsafe withUnsafeMutableBytes(of: &constants.ranged) {
-                    unsafe $0.bindMemory(to: UInt64.self)[which] |= 1 << UInt64(policy)
-                }
-                unsafe withUnsafeMutableBytes(of: &constants.ranges) {
-                    unsafe $0.bindMemory(to: apus_range.self)[which * Int(APUS_MAX_POLICIES) + policy] =
-                        apus_range(min: range.lowerBound, max: range.upperBound)
-                }
-            }
-        }
-        return constants
-    }
-
-    private static func add(
-        _ value: ScopeValue, _ marks: ScopePlan.Marks, _ key: ScopeKey, _ object: borrowing BPFObject
-    ) throws(ProbeError) {
-        let element = apus_scope_value(equals: marks.equals, mentioned: marks.mentioned)
-        switch (key, value) {
-        case (.tree, _): break  // the agent adds the tree's processes
-        case (.cgroup, .number(let id)): try update(object.mapDescriptor("scope_cgroup"), id, element)
-        case (_, .number(let number)):
-            try update(
-                object.mapDescriptor("scope_\(key.rawValue)"), UInt32(truncatingIfNeeded: number), element)
-        case (_, .name(let bytes)):
-            var padded = bytes
-            let length = key == .comm ? Int(APUS_COMM_BYTES) : Int(APUS_UTS_BYTES)
-            padded += repeatElement(0, count: max(0, length - bytes.count))
-            let descriptor = try object.mapDescriptor("scope_\(key.rawValue)")
-            var element = element
-            let status = unsafe bpf_map_update_elem(descriptor, padded, &element, 0)
-            guard status == 0 else {
-                throw ProbeError("the scope cannot be set: \(BPFObject.errnoText(-status))")
-            }
-        }
-    }
-
-    private static func update<Key: BitwiseCopyable, Value: BitwiseCopyable>(
-        _ descriptor: Int32, _ key: Key, _ value: Value
-    ) throws(ProbeError) {
-        var key = key
-        var value = value
-        let status = unsafe bpf_map_update_elem(descriptor, &key, &value, 0)
-        guard status == 0 else {
-            throw ProbeError("a map cannot be written: \(BPFObject.errnoText(-status))")
-        }
-    }
-
     private static func duplicate(_ descriptor: Int32) throws(ProbeError) -> OwnedDescriptor {
         let copy = dup(descriptor)
         guard copy >= 0 else { throw ProbeError("no more descriptors: raise the limit of open files") }
         return OwnedDescriptor(copy)
     }
-}
-
-extension [UInt64] {
-    fileprivate var bytes: [UInt8] { unsafe withUnsafeBytes { unsafe Array<UInt8>($0) } }
 }

@@ -4,11 +4,15 @@ internal import Policies
 /// Which programs are loaded for a request, and how they are attached. What the kernel refuses is
 /// replaced by the next way of attaching it, or given up with its reason, and the rest stays.
 struct SensorPlan {
-    /// Programs attached where their section says; Apus cannot do without them.
-    private(set) var essential = ["sched_process_fork", "sched_process_exec", "sched_process_exit"]
+    /// Programs of processes, which feed the state stores.
+    private(set) var processes = ["sched_process_fork", "sched_process_exec", "sched_process_exit"]
     /// For single hooks: name in the kernel's definition, and whether entry is hooked too.
     private(set) var calls: [(name: String, needsEntry: Bool)] = []
     private(set) var usesSingleHooks = false
+    /// So many functions are hooked that attaching them one by one takes long.
+    private let isMany: Bool
+    /// What the kernel refused, with its reason.
+    private var refusals: [String: String] = [:]
     /// Events that cannot be given, with the reason.
     private(set) var absent: [Int: String] = [:]
     private var choices: [Choice] = []
@@ -29,19 +33,30 @@ struct SensorPlan {
         "one_syscall_enter", "one_syscall_exit",
     ]
 
+    /// - Parameter current: what is attached already. Its hooks are used as they are, and others hooked in the same
+    ///   way: two hooks in one place would report everything twice while both are there.
     init(
-        _ request: SensorRequest, _ calls: [EventDefinition], _ features: Features, _ catalog: Catalog
+        _ request: SensorRequest, _ calls: [EventDefinition], _ features: Features, _ catalog: Catalog,
+        after current: SensorPlan? = nil
     ) throws(ProbeError) {
-        if request.scope.used[ScopeKey.tree.index] != 0 { essential.append("sched_process_free") }
-        if let exec = catalog["sched_process_exec"], request.events[exec.index] != nil {
-            essential.append("task_rename")
+        if request.isChangeable || request.scope.used[ScopeKey.tree.index] != 0 {
+            processes.append("sched_process_free")
         }
-        let isMany = Self.functionCount(request, catalog) > Self.trampolineLimit
+        if let exec = catalog["sched_process_exec"],
+            request.isChangeable || request.events[exec.index] != nil
+        {
+            processes.append("task_rename")
+        }
+        isMany = current?.isMany ?? (Self.functionCount(request, catalog) > Self.trampolineLimit)
+        let attached = current?.attachments ?? []
         for index in request.events.keys.sorted() {
             guard case .hooks(let hooks) = catalog.events[index].source else { continue }
             for hook in hooks {
                 let options = features.options(of: hook, request.functionHooks, isOneOfMany: isMany)
-                let attachments = options.attachments.map(\.attachment)
+                var attachments = options.attachments.map(\.attachment)
+                if let index = attachments.firstIndex(where: attached.contains) {
+                    attachments.swapAt(0, index)
+                }
                 if !attachments.isEmpty {
                     choices.append(
                         Choice(event: index, isOptional: hook.isOptional, attachments: attachments[...]))
@@ -50,7 +65,8 @@ struct SensorPlan {
                 }
             }
         }
-        try planCalls(request, calls, features)
+        try planCalls(request, calls, features, after: current)
+        for (program, reason) in current?.refusals ?? [:] { _ = replace(program, reason: reason) }
     }
 
     /// Taking a trampoline away takes the kernel 10 to 140 ms, one after the other.
@@ -71,13 +87,43 @@ struct SensorPlan {
     }
 
     private mutating func planCalls(
-        _ request: SensorRequest, _ calls: [EventDefinition], _ features: Features
+        _ request: SensorRequest, _ calls: [EventDefinition], _ features: Features, after current: SensorPlan?
     ) throws(ProbeError) {
-        guard !calls.isEmpty else { return }
+        guard !calls.isEmpty else {
+            // Calls that are asked for later are hooked in the same way.
+            usesSingleHooks = current?.usesSingleHooks ?? false
+            return
+        }
         let needsEntry = calls.contains { SystemCallTable.needsEntry($0) }
         let hasCompatOnly = calls.contains {
             if case .systemCall(nil, _, _) = $0.source { true } else { false }
         }
+        if let current, !(current.calls.isEmpty && current.pair.isEmpty) {
+            guard !(current.usesSingleHooks && hasCompatOnly) else {
+                throw ProbeError(
+                    "system calls of 32-bit programs only need hooks on all calls; start again, with --hooks all"
+                )
+            }
+            usesSingleHooks = current.usesSingleHooks
+        } else {
+            try chooseHooks(request, calls, features, hasCompatOnly)
+        }
+        if usesSingleHooks {
+            self.calls = calls.map {
+                (KernelTypes.definitionName($0.name), SystemCallTable.needsEntry($0))
+            }
+        } else {
+            let suffix = features[.undisturbedPrograms].isPresent ? "" : "__perf"
+            pair = ["all_syscalls_exit\(suffix)"] + (needsEntry ? ["all_syscalls_enter\(suffix)"] : [])
+        }
+    }
+
+    /// The pair of hooks that all system calls pass, or those of it that are needed.
+    private var pair: [String] = []
+
+    private mutating func chooseHooks(
+        _ request: SensorRequest, _ calls: [EventDefinition], _ features: Features, _ hasCompatOnly: Bool
+    ) throws(ProbeError) {
         switch request.hooks {
         case .each:
             guard !hasCompatOnly else {
@@ -95,16 +141,10 @@ struct SensorPlan {
                     features.definitions?.contains(KernelTypes.definitionName($0.name)) == true
                 }
         }
-        if usesSingleHooks {
-            self.calls = calls.map {
-                (KernelTypes.definitionName($0.name), SystemCallTable.needsEntry($0))
-            }
-        } else {
-            let suffix = features[.undisturbedPrograms].isPresent ? "" : "__perf"
-            essential.append("all_syscalls_exit\(suffix)")
-            if needsEntry { essential.append("all_syscalls_enter\(suffix)") }
-        }
     }
+
+    /// Programs attached where their section says; Apus cannot do without them.
+    var essential: [String] { processes + pair }
 
     /// What is attached for the events that can be given, each once: events may share programs.
     var attachments: [Attachment] {
@@ -140,6 +180,7 @@ struct SensorPlan {
     /// Takes note that the kernel refused a program. Returns false where there is nothing to replace.
     mutating func replace(_ program: String, reason: String) -> Bool {
         var isReplaced = false
+        refusals[program] = reason
         if program == Self.multiDispatcher {
             // All that were to be attached with it, each another way.
             for index in choices.indices where choices[index].attachments.contains(where: \.isMulti) {

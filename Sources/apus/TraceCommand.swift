@@ -9,7 +9,11 @@ enum TraceCommand {
         options: [
             Option(
                 "events", "e", value: "LIST",
-                "events to trace: names, -name to leave one out, open* for a prefix, tag=SET; repeatable"),
+                "events to trace: names, -name to leave one out, open* for a prefix, tag=SET; or a filter, as openat.data.pathname=/etc/*, openat.retval<0, openat.scope.comm=cat; repeatable"
+            ),
+            Option(
+                "policy", "p", value: "PATH",
+                "a file of policies, or a directory of such files, instead of events and scopes; repeatable"),
             Option(
                 "scope", "s", value: "KEY=VALUE",
                 "whom to trace: pid, uid (= != < > <= >=), comm, mntns, pidns, uts, cgroup, tree (= !=); a list means any of it, several scopes must all hold"
@@ -66,6 +70,11 @@ enum TraceCommand {
         request.wantsPaths = !arguments.switches.contains("no-paths")
         request.events = arguments.values["events"] ?? []
         request.scopes = arguments.values["scope"] ?? []
+        request.policies = arguments.values["policy"] ?? []
+        guard request.policies.isEmpty || (request.events.isEmpty && request.scopes.isEmpty) else {
+            throw UsageError(
+                "--policy and --events or --scope do not go together; write events and scope into the policy")
+        }
         request.command = arguments.command
         if let texts = arguments.values["output"] {
             do {
@@ -92,6 +101,7 @@ enum TraceCommand {
         let session = try TraceSession(request)
         for note in session.notes { Console.note(note) }
         if wantsTimings { Console.note(session.startTimings) }
+        session.say = { Console.note($0) }
         let result = session.run()
         if wantsTimings { Console.note("stopped in \(Int(session.stopMilliseconds.rounded())) ms") }
         if result.outputFailure == EPIPE { return 0 }

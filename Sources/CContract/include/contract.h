@@ -12,7 +12,7 @@
 #include <linux/types.h>
 #endif
 
-#define APUS_ABI_VERSION 2
+#define APUS_ABI_VERSION 3
 
 /* ---- Records ------------------------------------------------------------------------------- */
 
@@ -43,11 +43,12 @@ struct apus_record {
 	__u16 cpu;
 	__u8 flags; /* APUS_RECORD_* */
 	__u8 value_count;
-	__u32 reserved;
+	__u32 plan;   /* number of the plan that judged it, whose policies `policies` are */
 	char comm[APUS_COMM_BYTES];
 };
 
-#define APUS_RECORD_COMPAT 0x01 /* a 32-bit system call is in progress */
+#define APUS_RECORD_COMPAT 0x01    /* a 32-bit system call is in progress */
+#define APUS_RECORD_UNDECIDED 0x02 /* too long for the kernel's filters: they are to be asked again */
 
 /* What was read through a pointer: `length` bytes follow, padded with anything to 8. */
 struct apus_blob {
@@ -74,6 +75,82 @@ struct apus_credentials {
 #define APUS_MAX_ELEMENTS 256   /* strings in one string array */
 #define APUS_SCRATCHES 4        /* records in the making on one CPU: programs interrupt each other */
 #define APUS_RECORD_DATA 28672  /* values and blobs of one record */
+
+/* ---- Filters: what of an event's records a policy wants ---------------------------------------
+ *
+ * A plan is what the kernel knows of a set of policies. There is room for two, of which one judges: the
+ * other is written, and takes over with one store. */
+
+#define APUS_PLANS 2
+
+/* Some tests, one after the other: those on the inputs of a system call, which its entry decides; then those
+ * on other values and blobs; then those on the record's header. */
+struct apus_tests {
+	__u32 first;
+	__u8 inputs; /* how many */
+	__u8 data;   /* of them and the next */
+	__u8 all;
+	__u8 reserved;
+};
+
+enum apus_test_kind {
+	APUS_TEST_NUMBER, /* in one of some ranges */
+	APUS_TEST_BITS,   /* `value & mask` */
+	APUS_TEST_STRING, /* whole strings, beginnings and endings */
+};
+
+/* How the 64 bits of a value are to be taken. Signed ones are compared with the sign bit turned over. */
+enum apus_convert {
+	APUS_CONVERT_NONE,
+	APUS_CONVERT_S64,
+	APUS_CONVERT_S32,
+	APUS_CONVERT_U32,
+	APUS_CONVERT_U16,
+	APUS_CONVERT_BOOL,
+	APUS_CONVERT_CALL, /* S32, and 1 << 32 more where the record says that the caller is a 32-bit one */
+};
+
+#define APUS_FIELD_HEADER 0x80 /* in `field`: below it, an offset into struct apus_record */
+
+/* What all policies want of one field. A field that is missing passes for those without the test only. */
+struct apus_test {
+	__u64 used;    /* policies that have it */
+	__u64 negated; /* of them, those that want the opposite */
+	__u64 mask;    /* BITS: of which `value` is wanted */
+	__u64 value;
+	__u32 first;   /* NUMBER: the first of `count` bounds; STRING: root of whole strings and beginnings, or 0 */
+	__u32 count;
+	__u32 endings; /* STRING: root of endings, which is followed backwards, or 0 */
+	__u8 kind;
+	__u8 field;
+	__u8 convert;
+	__u8 reserved;
+};
+
+/* Where numbers begin that these policies want; up to the next bound. The first is 0. */
+struct apus_bound {
+	__u64 low;
+	__u64 policies;
+};
+
+/* A state of a trie, in a double array: from state s a byte leads to state base + byte, if its check is s. */
+struct apus_state {
+	__u32 base;
+	__u32 check;
+	__u32 hits; /* what a string says that comes to this state */
+	__u32 reserved;
+};
+
+struct apus_hits {
+	__u64 whole;     /* policies that want a string which ends here */
+	__u64 beginning; /* policies that want one which begins with, or ends in, what led here */
+};
+
+/* The tests of an event that is no system call, in a plan. */
+struct apus_event_plan {
+	__u64 policies;
+	struct apus_tests tests;
+};
 
 /* ---- What to trace: one row for each system call ------------------------------------------- */
 
@@ -123,6 +200,7 @@ struct apus_syscall_row {
 	__u8 flags;
 	__u8 arg_count;
 	struct apus_reader readers[APUS_SYSCALL_ARGS];
+	struct apus_tests tests;
 };
 
 /* ---- Scope: whom to trace ------------------------------------------------------------------- */
@@ -142,16 +220,20 @@ enum apus_scope_key {
 #define APUS_UTS_BYTES 64
 #define APUS_MAX_POLICIES 64
 
-/* The value of a scope map: which policies name this key with `=`, and which name it at all. */
-struct apus_scope_value {
+/* Which policies of a plan name this value with `=`, and which name it at all. */
+struct apus_scope_marks {
 	__u64 equals;
 	__u64 mentioned;
 };
 
+/* The value of a scope map. */
+struct apus_scope_value {
+	struct apus_scope_marks marks[APUS_PLANS];
+};
+
 /* As above, for a process that is in some tree. */
 struct apus_tree_value {
-	__u64 equals;
-	__u64 mentioned;
+	struct apus_scope_marks marks[APUS_PLANS];
 	__u64 start;   /* of the process, ns since boot; 0: not known */
 	__u32 pending; /* waits for its first execve: nothing else of it is traced yet */
 	__u32 reserved;
@@ -162,11 +244,11 @@ struct apus_range {
 	__u32 max;
 };
 
-/* Constant while loaded, so that the verifier drops the keys that no policy uses. */
 struct apus_scope_plan {
 	__u64 used[APUS_SCOPE_KEYS];     /* policies that restrict this key */
 	__u64 otherwise[APUS_SCOPE_KEYS]; /* of them, those that match a value nobody mentions (`!=` only) */
 	__u64 ranged[2];                 /* of them, those with a range, for PID and UID */
+	__u64 is_used;                   /* there is any restriction */
 	struct apus_range ranges[2][APUS_MAX_POLICIES];
 };
 
@@ -179,7 +261,7 @@ struct apus_scope_plan {
 struct apus_counters {
 	__u64 emitted;     /* records submitted to a ring */
 	__u64 lost;        /* the ring had no room */
-	__u64 filtered;    /* outside the scope */
+	__u64 filtered;    /* outside all policies' scopes, or not what their filters want */
 	__u64 unspilled;   /* emitted, but its long input could not be kept between entry and exit */
 };
 
@@ -187,9 +269,12 @@ _Static_assert(sizeof(struct apus_record) == 120, "apus_record");
 _Static_assert(sizeof(struct apus_blob) == 8, "apus_blob");
 _Static_assert(sizeof(struct apus_credentials) == 80, "apus_credentials");
 _Static_assert(sizeof(struct apus_reader) == 8, "apus_reader");
-_Static_assert(sizeof(struct apus_syscall_row) == 64, "apus_syscall_row");
-_Static_assert(sizeof(struct apus_scope_value) == 16, "apus_scope_value");
-_Static_assert(sizeof(struct apus_tree_value) == 32, "apus_tree_value");
+_Static_assert(sizeof(struct apus_syscall_row) == 72, "apus_syscall_row");
+_Static_assert(sizeof(struct apus_test) == 48, "apus_test");
+_Static_assert(sizeof(struct apus_state) == 16, "apus_state");
+_Static_assert(sizeof(struct apus_event_plan) == 16, "apus_event_plan");
+_Static_assert(sizeof(struct apus_scope_value) == 32, "apus_scope_value");
+_Static_assert(sizeof(struct apus_tree_value) == 48, "apus_tree_value");
 _Static_assert(sizeof(struct apus_counters) == 32, "apus_counters");
 
 #endif

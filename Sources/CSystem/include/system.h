@@ -92,11 +92,15 @@ int apus_execve_error(struct apus_child *child);
 
 /* ---- Signals ---- */
 
-/* From now on SIGINT, SIGTERM and SIGHUP are noted instead of acted on, those that we were not started
+/* From now on SIGINT, SIGTERM and, unless `can_change`, SIGHUP are noted instead of acted on, those that we were not started
  * to ignore, and SIGPIPE is ignored.
  * The second SIGINT or SIGTERM ends the process at once with 128 + its number: the kernel detaches
  * what a dead process had attached. */
-void apus_watch_signals(void);
+void apus_watch_signals(bool can_change);
+/* Whether SIGHUP came since the last time, where it asks for other policies (`can_change`); and SIGUSR1, which asks
+ * for the counters. */
+bool apus_take_change_request(void);
+bool apus_take_report_request(void);
 /* The first signal that came, or 0. */
 int apus_stop_signal(void);
 /* Whether a process sent it, and not the terminal, which sends it to our children as well. */

@@ -40,6 +40,10 @@ public struct ScopePlan: Sendable {
     public mutating func add(_ scope: Scope, policy: Int) {
         let bit: UInt64 = 1 << UInt64(policy)
         for (key, restriction) in scope.restrictions {
+            // Patterns are a test of the records instead, see ``PolicyPlan``.
+            guard restriction.includedPatterns.isEmpty && restriction.excludedPatterns.isEmpty else {
+                continue
+            }
             used[key.index] |= bit
             if !restriction.excluded.isEmpty && restriction.included.isEmpty && restriction.range == nil {
                 otherwise[key.index] |= bit

@@ -1,0 +1,86 @@
+internal import Catalog
+internal import Events
+internal import Expressions
+internal import Glibc
+internal import Outputs
+internal import Policies
+
+/// Decides what the kernel left of the policies' filters. Nothing allocates.
+struct Judge {
+    /// By dense index of the event; empty where the kernel decides all.
+    private let remainders: [[PolicyPlan.Remainder]]
+    private let context: EvaluationContext
+
+    init(_ plan: PolicyPlan, events: Int, bootOffset: UInt64) {
+        var remainders = [[PolicyPlan.Remainder]](repeating: [], count: events)
+        for (event, left) in plan.remainders { remainders[event] = left }
+        self.remainders = remainders
+        var name = [CChar](repeating: 0, count: 256)
+        unsafe _ = gethostname(&name, name.count - 1)
+        context = EvaluationContext(
+            hostName: name.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), bootOffset: bootOffset)
+    }
+
+    /// Of the policies that the kernel says take a record, those that do.
+    func policies(of event: EventView, index: Int) -> UInt64 {
+        var policies = event.policies
+        if remainders[index].isEmpty { return policies }
+        for left in remainders[index] where policies >> UInt64(left.policy) & 1 == 1 {
+            if event.isUndecided {
+                if left.whole?.evaluate(event, context) ?? .yes == .yes,
+                    left.scope.allSatisfy({ $0.matches(event) })
+                {
+                    continue
+                }
+            } else if left.rest?.evaluate(event, context) ?? .yes == .yes {
+                continue
+            }
+            policies &= ~(1 << UInt64(left.policy))
+        }
+        return policies
+    }
+}
+
+/// The judges of the plans whose records may still come: the last two.
+struct Judges {
+    private var current: Entry
+    private var previous: Entry?
+    /// Dense indexes of all events that were ever wanted.
+    private(set) var wanted: Set<Int>
+
+    private struct Entry {
+        let number: UInt32
+        let judge: Judge
+        let names: [String]
+    }
+
+    init(_ plan: PolicyPlan, _ catalog: Catalog, _ clock: Clock) {
+        current = Entry(
+            number: 0, judge: Judge(plan, events: catalog.events.count, bootOffset: clock.bootOffset),
+            names: plan.policies.map(\.name))
+        wanted = Set(plan.events.keys)
+    }
+
+    /// A plan that will judge; records say when it does.
+    mutating func add(_ plan: PolicyPlan, number: UInt32, _ catalog: Catalog, _ clock: Clock) {
+        previous = Entry(
+            number: number, judge: Judge(plan, events: catalog.events.count, bootOffset: clock.bootOffset),
+            names: plan.policies.map(\.name))
+        wanted.formUnion(plan.events.keys)
+    }
+
+    /// Number of the plan whose records came last.
+    var shown: UInt32 { current.number }
+    /// Of its policies.
+    var names: [String] { current.names }
+
+    mutating func show(_ plan: UInt32) {
+        guard let other = previous, other.number == plan else { return }
+        previous = current
+        current = other
+    }
+
+    func policies(of event: EventView, index: Int) -> UInt64 {
+        current.judge.policies(of: event, index: index)
+    }
+}

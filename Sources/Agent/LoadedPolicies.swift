@@ -1,0 +1,86 @@
+internal import Catalog
+internal import Glibc
+public import Policies
+internal import Probes
+
+/// From a request to policies that can be in force on this kernel.
+public enum LoadedPolicies {
+    /// The policies of files, or the one of the command line.
+    static func read(
+        _ request: TraceRequest, _ catalog: Catalog, _ notes: inout [String]
+    ) throws(AgentError) -> PolicySet {
+        guard !request.policies.isEmpty else {
+            do throws(PolicyError) {
+                return try PolicySet(
+                    events: request.events, scopes: request.scopes, host: host, catalog: catalog)
+            } catch {
+                throw AgentError(error.description, status: 2)
+            }
+        }
+        let (set, diagnostics) = PolicySet.load(paths: request.policies, host: host, catalog: catalog)
+        guard let set else {
+            throw AgentError(diagnostics.map(\.description).joined(separator: "\n"), status: 2)
+        }
+        notes += diagnostics.map(\.description)
+        return set
+    }
+
+    /// What of this host scopes may name.
+    public static var host: PolicySet.Host {
+        var information = stat()
+        let hasNamespace = unsafe stat("/proc/1/ns/mnt", &information) == 0
+        return PolicySet.Host(
+            mountNamespace: hasNamespace ? UInt32(truncatingIfNeeded: information.st_ino) : nil,
+            controlGroup: controlGroupID)
+    }
+
+    /// The events that this kernel does not give: those asked for by name are noted with their reasons.
+    static func unavailable(
+        _ set: PolicySet, _ features: Features, _ catalog: Catalog, _ notes: inout [String]
+    ) throws(AgentError) -> Set<Int> {
+        var missing: Set<Int> = []
+        var others: [String] = []
+        let named = set.namedEvents
+        for index in set.events {
+            guard case .absent(let reason) = features.availability(of: catalog.events[index]) else {
+                continue
+            }
+            let name = catalog.events[index].name
+            if named.contains(index) {
+                notes.append("this kernel cannot give \(name): \(reason)")
+            } else {
+                others.append(name)
+            }
+            missing.insert(index)
+        }
+        if !others.isEmpty {
+            let shown = others.prefix(8).joined(separator: ", ")
+            let more = others.count > 8 ? " and \(others.count - 8) more" : ""
+            notes.append("this kernel cannot give \(shown)\(more); `apus events describe NAME` says why")
+        }
+        guard missing.count < set.events.count else {
+            throw AgentError(
+                notes.count == 1 && others.isEmpty
+                    ? notes[0]
+                    : "this kernel can give none of the chosen events: \(notes.joined(separator: "; "))")
+        }
+        return missing
+    }
+}
+
+extension SensorRequest {
+    /// What a plan needs of the kernel, hooked and stored as the user asked.
+    init(_ plan: PolicyPlan, _ request: TraceRequest) {
+        self.init()
+        events = plan.events
+        scope = plan.scope
+        filters = plan.filters
+        isChangeable = !request.policies.isEmpty
+        hooks = request.hooks
+        functionHooks = request.functionHooks
+        wantsEnvironment = request.wantsEnvironment
+        wantsPaths = request.wantsPaths
+        ringBytes = request.ringBytes
+        lifecycleRingBytes = request.lifecycleRingBytes
+    }
+}

@@ -1,0 +1,112 @@
+public import Catalog
+public import Expressions
+
+/// What becomes of a set of policies: what the kernel decides of it, and what is left to user space.
+public struct PolicyPlan: Sendable {
+    public let policies: [Policy]
+    /// Wanted events by dense index, with the policies that want each.
+    public private(set) var events: [Int: UInt64] = [:]
+    public private(set) var scope = ScopePlan()
+    public private(set) var filters: FilterTables
+    /// By dense index of the event: what has to be asked of its records.
+    public private(set) var remainders: [Int: [Remainder]] = [:]
+
+    /// What one policy wants of one event's records beside what the kernel decides.
+    public struct Remainder: Sendable {
+        public let policy: Int
+        /// Nil where the kernel decides everything.
+        public let rest: CompiledExpression?
+        /// Everything, for records that were too long for the kernel's filters.
+        public let whole: CompiledExpression?
+        /// What the scope says besides, for the same.
+        public let scope: [FieldTest]
+        /// Why something is left, for people.
+        public let reason: String?
+    }
+
+    /// - Parameters:
+    ///   - number: of the plan; the kernel has room for two at a time.
+    ///   - processStart: of Apus, in nanoseconds since boot: who is older is not `new`.
+    ///   - unavailable: events that this kernel does not give.
+    public init(
+        _ set: PolicySet, number: UInt32 = 0, processStart: UInt64 = 0, without unavailable: Set<Int> = [],
+        room: FilterRoom = FilterRoom(), catalog: Catalog = .builtIn
+    ) throws(PolicyError) {
+        policies = set.policies
+        filters = FilterTables(slot: Int(number % 2), room: room)
+        var tests: [Int: [(policy: Int, test: FieldTest)]] = [:]
+        var parts: [Int: [Part]] = [:]
+        for (number, policy) in set.policies.enumerated() {
+            let ofScope = try Self.tests(of: policy.scope, processStart: processStart)
+            scope.add(policy.scope, policy: number)
+            for (event, rule) in policy.rules where !unavailable.contains(event) {
+                events[event, default: 0] |= 1 << UInt64(number)
+                let (decided, rest) = rule.expression?.split() ?? ([], nil)
+                for test in ofScope + decided { tests[event, default: []].append((number, test)) }
+                guard rule.expression != nil || !ofScope.isEmpty else { continue }
+                parts[event, default: []].append(
+                    Part(policy: number, whole: rule.expression, rest: rest, scope: ofScope))
+            }
+        }
+        for event in events.keys.sorted() {
+            let refused = filters.add(catalog.events[event], tests[event] ?? [])
+            for part in parts[event] ?? [] {
+                let mine = refused.filter { $0.policy == part.policy }.map(\.test)
+                guard !mine.contains(where: part.scope.contains) else {
+                    throw PolicyError(
+                        "the scope of policy '\(policies[part.policy].name)' has more patterns than the kernel's tables take; leave some out"
+                    )
+                }
+                do throws(ExpressionError) {
+                    remainders[event, default: []].append(try part.remainder(isRefused: !mine.isEmpty))
+                } catch {
+                    throw PolicyError(error.description)
+                }
+            }
+        }
+    }
+
+    private struct Part {
+        var policy: Int
+        var whole: Expression?
+        var rest: Expression?
+        var scope: [FieldTest]
+
+        func remainder(isRefused: Bool) throws(ExpressionError) -> Remainder {
+            // What the kernel does not take is asked again with the rest: the answer is the same.
+            let left = isRefused ? whole : rest
+            var reason: String?
+            if isRefused {
+                reason = "the kernel's tables have no room or no way for it"
+            } else if rest != nil {
+                reason = "the kernel cannot read or compare it"
+            }
+            var restCompiled: CompiledExpression?
+            var wholeCompiled: CompiledExpression?
+            if let left { restCompiled = try CompiledExpression(left) }
+            if let whole { wholeCompiled = try CompiledExpression(whole) }
+            return Remainder(
+                policy: policy, rest: restCompiled, whole: wholeCompiled, scope: scope, reason: reason)
+        }
+    }
+
+    /// What a scope says beside what the kernel's scope maps hold: patterns of names, and who is new.
+    private static func tests(of scope: Scope, processStart: UInt64) throws(PolicyError) -> [FieldTest] {
+        var tests: [FieldTest] = []
+        if let uts = scope.restrictions[.uts], !(uts.includedPatterns.isEmpty && uts.excludedPatterns.isEmpty)
+        {
+            throw PolicyError("a scope's uts takes whole names, without *; records do not carry it")
+        }
+        if let comm = scope.restrictions[.comm],
+            !(comm.includedPatterns.isEmpty && comm.excludedPatterns.isEmpty)
+        {
+            let isNegated = comm.included.isEmpty && comm.includedPatterns.isEmpty
+            var patterns = isNegated ? comm.excludedPatterns : comm.includedPatterns
+            for case .name(let name) in isNegated ? comm.excluded : comm.included {
+                patterns.insert(StringPattern(.exact, name))
+            }
+            tests.append(FieldTest(.identity(.processName), .strings(patterns, isNegated: isNegated)))
+        }
+        return tests
+    }
+}
