@@ -38,7 +38,7 @@ static __always_inline u64 convert(struct scratch *s, u64 bits, u32 how)
 	switch (how) {
 	case APUS_CONVERT_CALL:
 		bits = (s64)(s32)bits;
-		return (s->record.flags & APUS_RECORD_COMPAT ? bits + (1ULL << 32) : bits) ^ SIGN_BIT;
+		return (s->record.flags & APUS_RECORD_COMPAT && (s64)bits >= 0 ? bits + (1ULL << 32) : bits) ^ SIGN_BIT;
 	case APUS_CONVERT_S64:
 		return bits ^ SIGN_BIT;
 	case APUS_CONVERT_S32:

@@ -126,8 +126,8 @@ struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, 32768);
 	__type(key, u32); /* host pid */
-	__type(value, struct apus_tree_value);
-} scope_tree SEC(".maps");
+	__type(value, struct apus_process);
+} scope_processes SEC(".maps");
 
 /* A path on its way from a dentry to the root and back; or the search for a memory area, whose
  * nodes are copied to `components`. */

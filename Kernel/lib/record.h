@@ -43,11 +43,6 @@ static __always_inline void submit(void *ring, struct scratch *s)
  *
  * Values that are not set are 0. Who begins must finish, or abandon. */
 
-enum {
-	FOR_STATE = 1, /* the state stores want it too, whatever the policies say */
-	EXECUTING = 2, /* at an execve, with which a traced command begins */
-};
-
 /* Of an event that is no system call, in the plan that judges. */
 static __always_inline struct apus_event_plan *event_plan(u32 index)
 {
@@ -85,7 +80,7 @@ __noinline u32 begin_record(u32 event, u32 index, u32 fields, u32 options)
 		policies = wanted[index];
 	}
 	if (policies) {
-		policies = in_scope(own, policies, options & EXECUTING);
+		policies = in_scope(own, policies, options);
 		if (!policies)
 			count(index, COUNT_FILTERED);
 	}

@@ -67,21 +67,48 @@ static __always_inline bool is_self(struct task_struct *task, u32 pid)
 	return number == self_pid && ns == self_pid_ns;
 }
 
+/* What is special about a moment. */
+enum {
+	FOR_STATE = 1,     /* the state stores want it too, whatever the policies say */
+	EXECUTING = 2,     /* an execve, with which a traced command begins */
+	PROGRAM_COMES = 4, /* another program takes over, and is judged later */
+};
+
+/* The policies that take a process for the program that it runs. */
+static __always_inline u64 take_program(scope_plan restrictions, struct apus_process *process, u32 slot)
+{
+	if (process && process->knows_program)
+		return process->programs[slot % APUS_PLANS];
+	return ~restrictions->programs_used | restrictions->programs_negated;
+}
+
 /* Of some policies, those in whose scope the current task is. Global, for the same reason. */
-__noinline u64 restrict_scope(u64 policies, u32 executing)
+__noinline u64 restrict_scope(u64 policies, u32 moment)
 {
 	struct task_struct *own = own_task();
 	struct task_struct *task = HAS_HELPER(get_current_task_btf) ? readable(own) : own;
 	u32 pid = TASK(own, tgid), tid = TASK(own, pid), slot = plan_slot();
 	scope_plan restrictions = current_scope(slot);
+	struct apus_process *process = NULL;
+	u64 followed = 0;
 
 	if (!restrictions || (has_plan && !restrictions->is_used))
 		return policies;
-	if (restrictions->used[APUS_SCOPE_TREE]) {
-		struct apus_tree_value *value = bpf_map_lookup_elem(&scope_tree, &pid);
-		if (value && value->pending && !executing)
+	if (restrictions->used[APUS_SCOPE_TREE] | restrictions->follow | restrictions->programs_used) {
+		process = bpf_map_lookup_elem(&scope_processes, &pid);
+		if (process && process->pending && !(moment & EXECUTING))
 			return 0;
-		policies &= allowed(restrictions, APUS_SCOPE_TREE, MARKS(value, slot), 0);
+		if (process)
+			followed = process->follows[slot % APUS_PLANS] & policies;
+	}
+	if (restrictions->used[APUS_SCOPE_TREE])
+		policies &= allowed(restrictions, APUS_SCOPE_TREE, process ? &process->tree[slot % APUS_PLANS] : NULL, 0);
+	if (restrictions->programs_used && !(moment & PROGRAM_COMES))
+		policies &= take_program(restrictions, process, slot);
+	if (restrictions->only_new | restrictions->only_old) {
+		bool is_new = TASK(task, group_leader, start_boottime) > restrictions->since;
+
+		policies &= is_new ? ~restrictions->only_old : ~restrictions->only_new;
 	}
 	if (restrictions->used[APUS_SCOPE_PID]) {
 		struct apus_scope_marks both = {}, *marks = FIND_MARKS(scope_pid, pid, slot);
@@ -126,17 +153,17 @@ __noinline u64 restrict_scope(u64 policies, u32 executing)
 		u64 cgroup = control_group(task);
 		policies &= allowed(restrictions, APUS_SCOPE_CGROUP, FIND_MARKS(scope_cgroup, cgroup, slot), 0);
 	}
-	return policies;
+	return policies | followed;
 }
 
 /* `own` is from own_task(). */
-static __always_inline u64 in_scope(struct task_struct *own, u64 policies, bool executing)
+static __always_inline u64 in_scope(struct task_struct *own, u64 policies, u32 moment)
 {
 	struct task_struct *task = HAS_HELPER(get_current_task_btf) ? readable(own) : own;
 
 	if (is_self(task, TASK(own, tgid)))
 		return 0;
-	return has_plan || has_scope ? restrict_scope(policies, executing) : policies;
+	return has_plan || has_scope ? restrict_scope(policies, moment) : policies;
 }
 
 #endif

@@ -19,20 +19,27 @@ static __always_inline void set_task(struct scratch *s, u32 first, struct task_s
 	set_value(s, first + 4, TASK(task, start_boottime));
 }
 
-static __always_inline void inherit_tree(u32 parent, u32 child, u64 start)
+/* A child is in the trees of its parent, runs its program, and is followed where that was taken. */
+static __always_inline void inherit(u32 parent, u32 child, u64 start)
 {
-	struct apus_tree_value *value;
+	struct apus_process copy = {}, *process;
+	u32 slot = plan_slot();
+	scope_plan plan = current_scope(slot);
+	u64 taken;
 
-	if ((!has_plan && !scope.used[APUS_SCOPE_TREE]) || parent == child)
+	if (!plan || parent == child || (!has_plan && !scope.used[APUS_SCOPE_TREE]))
 		return;
-	value = bpf_map_lookup_elem(&scope_tree, &parent);
-	if (value) {
-		struct apus_tree_value copy = *value;
-		copy.pending = 0;
-		copy.start = start;
-		if (bpf_map_update_elem(&scope_tree, &child, &copy, BPF_ANY))
-			count(APUS_COUNTER_TREE_FULL, COUNT_LOST);
-	}
+	process = bpf_map_lookup_elem(&scope_processes, &parent);
+	taken = has_plan && plan->follow ? restrict_scope(plan->follow, 0) : 0;
+	if (!process && !taken)
+		return;
+	if (process)
+		copy = *process;
+	copy.follows[slot % APUS_PLANS] |= taken;
+	copy.pending = 0;
+	copy.start = start;
+	if (bpf_map_update_elem(&scope_processes, &child, &copy, BPF_ANY))
+		count(APUS_COUNTER_TREE_FULL, COUNT_LOST);
 }
 
 ON_TRACEPOINT(sched_process_fork, sched_process_fork, struct task_struct *parent, struct task_struct *child)
@@ -41,7 +48,7 @@ ON_TRACEPOINT(sched_process_fork, sched_process_fork, struct task_struct *parent
 
 	parent = readable(parent);
 	child = readable(child);
-	inherit_tree(TASK(parent, tgid), TASK(child, tgid), TASK(child, start_boottime));
+	inherit(TASK(parent, tgid), TASK(child, tgid), TASK(child, start_boottime));
 	s = BEGIN_FOR_STATE(SCHED_PROCESS_FORK, 0);
 	if (!s)
 		return 0;
@@ -97,23 +104,67 @@ static __always_inline void append_strings(struct scratch *s, u32 field, u64 fro
 	s->offset = close_blob(s, offset, field, flags, elements, length);
 }
 
+/* The policies of the plan in `slot` that take the program whose path is in the record. */
+static __always_inline u64 policies_of_program(struct scratch *s, u32 slot)
+{
+	scope_plan plan = bpf_map_lookup_elem(&scope_plans, &slot);
+	u64 named = 0;
+
+	if (!plan || !plan->programs_used)
+		return ~0ULL;
+	for (u32 i = 0; i < APUS_MAX_PROGRAM_TESTS; i++) {
+		if (i >= plan->program_count)
+			break;
+		if (!plan->programs[i].mount_ns || plan->programs[i].mount_ns == s->record.mount_ns)
+			named |= pass_test(s->self, plan->programs[i].test);
+	}
+	return ~plan->programs_used | (named ^ plan->programs_negated);
+}
+
+/* Another program runs from now on: of the record's policies those are left that take it. */
+static __always_inline void take_new_program(struct scratch *s, u32 pid)
+{
+	struct apus_process empty = {}, *process;
+	u64 programs[APUS_PLANS] = {policies_of_program(s, 0), policies_of_program(s, 1)};
+	u64 now = programs[plan_slot() % APUS_PLANS];
+
+	process = bpf_map_lookup_elem(&scope_processes, &pid);
+	if (process)
+		now |= process->follows[plan_slot() % APUS_PLANS];
+	s->record.policies &= now;
+	if (!process) {
+		if (programs[0] == ~0ULL && programs[1] == ~0ULL)
+			return;
+		if (bpf_map_update_elem(&scope_processes, &pid, &empty, BPF_NOEXIST))
+			count(APUS_COUNTER_TREE_FULL, COUNT_LOST);
+		process = bpf_map_lookup_elem(&scope_processes, &pid);
+		if (!process)
+			return;
+	}
+	process->programs[0] = programs[0];
+	process->programs[1] = programs[1];
+	process->knows_program = 1;
+}
+
 ON_TRACEPOINT(sched_process_exec, sched_process_exec, struct task_struct *task, s32 old_pid, struct linux_binprm *bprm)
 {
 	u32 pid = bpf_get_current_pid_tgid() >> 32;
 	struct file *file = READ(bprm, file), *interpreter;
-	struct apus_tree_value *tree;
+	struct apus_process *process;
 	struct mm_struct *mm;
 	struct stash *stash;
 	struct scratch *s;
 
 	task = readable(task);
 	mm = TASK(task, mm);
-	if ((has_plan || scope.used[APUS_SCOPE_TREE]) && (tree = bpf_map_lookup_elem(&scope_tree, &pid)))
-		tree->pending = 0;
-	s = BEGIN_FOR_STATE(SCHED_PROCESS_EXEC, EXECUTING);
+	if ((has_plan || scope.used[APUS_SCOPE_TREE]) && (process = bpf_map_lookup_elem(&scope_processes, &pid)))
+		process->pending = 0;
+	s = BEGIN_FOR_STATE(SCHED_PROCESS_EXEC, EXECUTING | PROGRAM_COMES);
 	if (!s)
 		return 0;
 	append_path(s, FIELD_SCHED_PROCESS_EXEC_PATHNAME, &file->f_path);
+	if (has_plan)
+		take_new_program(s, pid);
 	if (!s->record.policies)
 		return FINISH_LIFECYCLE(s); /* the state stores need no more */
 	append_string(s, FIELD_SCHED_PROCESS_EXEC_CMDPATH, READ(bprm, filename));
@@ -176,16 +227,16 @@ ON_TRACEPOINT(sched_process_exit, sched_process_exit, struct task_struct *ending
 
 ON_TRACEPOINT(sched_process_free, sched_process_free, struct task_struct *task)
 {
-	struct apus_tree_value *value;
+	struct apus_process *process;
 	u32 pid;
 
 	task = readable(task);
 	pid = TASK(task, tgid);
 	if (TASK(task, pid) != pid)
 		return 0;
-	value = bpf_map_lookup_elem(&scope_tree, &pid);
-	if (value && (!value->start || value->start == TASK(task, start_boottime)))
-		bpf_map_delete_elem(&scope_tree, &pid);
+	process = bpf_map_lookup_elem(&scope_processes, &pid);
+	if (process && (!process->start || process->start == TASK(task, start_boottime)))
+		bpf_map_delete_elem(&scope_processes, &pid);
 	return 0;
 }
 

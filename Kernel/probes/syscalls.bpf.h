@@ -262,7 +262,7 @@ static __always_inline void syscall_entered(struct task_struct *task, struct pt_
 
 	if (!row || !row->policies || !(row->flags & (APUS_ROW_NEEDS_ENTRY | APUS_ROW_EMIT_AT_ENTRY)))
 		return;
-	policies = in_scope(task, row->policies, row->flags & APUS_ROW_REPLACES_MEMORY);
+	policies = in_scope(task, row->policies, row->flags & APUS_ROW_REPLACES_MEMORY ? EXECUTING : 0);
 	if (!policies) {
 		if (row->flags & APUS_ROW_EMIT_AT_ENTRY)
 			count(row->index, COUNT_FILTERED);
@@ -321,7 +321,7 @@ static __always_inline void syscall_returned(struct task_struct *task, struct pt
 		}
 		/* Others took over meanwhile: they judge the whole call. */
 		if (stash->plan != current_plan) {
-			stash->policies = in_scope(task, row->policies, row->flags & APUS_ROW_REPLACES_MEMORY);
+			stash->policies = in_scope(task, row->policies, row->flags & APUS_ROW_REPLACES_MEMORY ? EXECUTING : 0);
 			stash->judged = false;
 			if (!stash->policies) {
 				stash->slot = 0;
@@ -333,7 +333,7 @@ static __always_inline void syscall_returned(struct task_struct *task, struct pt
 	if (stash) {
 		policies = stash->policies;
 	} else {
-		policies = in_scope(task, row->policies, row->flags & APUS_ROW_REPLACES_MEMORY);
+		policies = in_scope(task, row->policies, row->flags & APUS_ROW_REPLACES_MEMORY ? EXECUTING : 0);
 		if (!policies) {
 			count(row->index, COUNT_FILTERED);
 			return;

@@ -7,8 +7,11 @@ internal import State
 
 /// Events that the agent itself makes, once at start, as records like the kernel's.
 enum AgentEvents {
-    /// The record of an event that comes from the agent; nil for any other.
-    static func record(of event: EventDefinition, version: String, clock: Clock) -> [UInt8]? {
+    /// The record of an event that comes from the agent; nil for any other. The kernel was not asked for which
+    /// of these policies it is.
+    static func record(
+        of event: EventDefinition, policies: UInt64, version: String, clock: Clock
+    ) -> [UInt8]? {
         guard case .agent = event.source else { return nil }
         let now = Clock.sinceBoot()
         var values: [UInt64] = []
@@ -23,7 +26,7 @@ enum AgentEvents {
                 texts.append((index, version))
             }
         }
-        return record(event.id, at: now, values, texts)
+        return record(event.id, policies, at: now, values, texts)
     }
 
     /// Number of one of process 1's namespaces; 0 where it cannot be read.
@@ -34,14 +37,16 @@ enum AgentEvents {
     }
 
     private static func record(
-        _ event: EventID, at time: UInt64, _ values: [UInt64], _ texts: [(field: Int, text: String)]
+        _ event: EventID, _ policies: UInt64, at time: UInt64, _ values: [UInt64],
+        _ texts: [(field: Int, text: String)]
     ) -> [UInt8] {
         var header = apus_record()
         let own = UInt32(getpid())
         let tick = ProcessStat.tickNanoseconds
         header.time = time
         header.event = event.rawValue
-        header.policies = 1
+        header.policies = policies
+        header.flags = UInt8(APUS_RECORD_UNDECIDED)
         header.process_start = (ProcessStat(of: own)?.startTicks ?? 0) * tick
         header.thread_start = header.process_start
         header.host_tid = own

@@ -9,12 +9,15 @@ internal import Policies
 struct Judge {
     /// By dense index of the event; empty where the kernel decides all.
     private let remainders: [[PolicyPlan.Remainder]]
+    /// Policies that want each event, by dense index.
+    let events: [Int: UInt64]
     private let context: EvaluationContext
 
     init(_ plan: PolicyPlan, events: Int, bootOffset: UInt64) {
         var remainders = [[PolicyPlan.Remainder]](repeating: [], count: events)
         for (event, left) in plan.remainders { remainders[event] = left }
         self.remainders = remainders
+        self.events = plan.events
         var name = [CChar](repeating: 0, count: 256)
         unsafe _ = gethostname(&name, name.count - 1)
         context = EvaluationContext(
@@ -41,10 +44,11 @@ struct Judge {
     }
 }
 
-/// The judges of the plans whose records may still come: the last two.
+/// The judges of the plans whose records may still come: the last three, as of one that judged for a moment none
+/// may have come yet when the next takes over.
 struct Judges {
     private var current: Entry
-    private var previous: Entry?
+    private var others: [Entry] = []
     /// Dense indexes of all events that were ever wanted.
     private(set) var wanted: Set<Int>
 
@@ -63,9 +67,9 @@ struct Judges {
 
     /// A plan that will judge; records say when it does.
     mutating func add(_ plan: PolicyPlan, number: UInt32, _ catalog: Catalog, _ clock: Clock) {
-        previous = Entry(
-            number: number, judge: Judge(plan, events: catalog.events.count, bootOffset: clock.bootOffset),
-            names: plan.policies.map(\.name))
+        if others.count == 2 { others.remove(at: others[0].number < others[1].number ? 0 : 1) }
+        let judge = Judge(plan, events: catalog.events.count, bootOffset: clock.bootOffset)
+        others.append(Entry(number: number, judge: judge, names: plan.policies.map(\.name)))
         wanted.formUnion(plan.events.keys)
     }
 
@@ -74,10 +78,12 @@ struct Judges {
     /// Of its policies.
     var names: [String] { current.names }
 
+    /// Those that want an event, whatever is in it.
+    func policies(wanting index: Int) -> UInt64 { current.judge.events[index] ?? 0 }
+
     mutating func show(_ plan: UInt32) {
-        guard let other = previous, other.number == plan else { return }
-        previous = current
-        current = other
+        guard let place = others.firstIndex(where: { $0.number == plan }) else { return }
+        swap(&current, &others[place])
     }
 
     func policies(of event: EventView, index: Int) -> UInt64 {

@@ -58,6 +58,11 @@ public enum LoadedPolicies {
             let more = others.count > 8 ? " and \(others.count - 8) more" : ""
             notes.append("this kernel cannot give \(shown)\(more); `apus events describe NAME` says why")
         }
+        guard !set.events.isEmpty else {
+            throw AgentError(
+                "the policies choose no event: what detections say (threat.…) chooses nothing yet; name events",
+                status: 2)
+        }
         guard missing.count < set.events.count else {
             throw AgentError(
                 notes.count == 1 && others.isEmpty

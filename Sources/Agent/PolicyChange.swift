@@ -25,12 +25,16 @@ final class PolicyChange: @unchecked Sendable {
     private let request: TraceRequest
     private let sensor: Sensor
     private let catalog: Catalog
+    private let started: UInt64
     private let command: UInt32?
     private var prepared: Outcome = .failed("nothing was prepared")
     private var thread = pthread_t()
 
-    /// - Parameter command: process number of the traced command, to whose tree all policies are restricted.
-    init(_ request: TraceRequest, _ sensor: Sensor, _ catalog: Catalog, command: UInt32?) {
+    /// - Parameters:
+    ///   - started: when Apus did, in ns since boot: who is older is not new.
+    ///   - command: process number of the traced command, to whose tree all policies are restricted.
+    init(_ request: TraceRequest, _ sensor: Sensor, _ catalog: Catalog, started: UInt64, command: UInt32?) {
+        self.started = started
         self.request = request
         self.sensor = sensor
         self.catalog = catalog
@@ -79,10 +83,11 @@ final class PolicyChange: @unchecked Sendable {
             let unavailable = try LoadedPolicies.unavailable(set, features, catalog, &notes)
             if let command { set.restrict(toTreeOf: command) }
             let number = sensor.nextPlanNumber
-            let plan = try PolicyPlan(set, number: number, without: unavailable, catalog: catalog)
+            let plan = try PolicyPlan(
+                set, number: number, processStart: started, without: unavailable, catalog: catalog)
             let change = try sensor.prepareChange(
                 to: SensorRequest(plan, request), features: features)
-            try ProcessTrees.write(set, to: sensor, plan: number, command: command)
+            try ProcessTrees.write(set, plan.scope.programs, to: sensor, plan: number, command: command)
             return .prepared(plan, change, notes: notes)
         } catch {
             return .failed("\(error)")

@@ -9,8 +9,10 @@ enum ProcessTrees {
     ///   - command: the root of the traced command's tree, if there is one.
     ///   - isPending: it has not executed the command yet.
     static func write(
-        _ set: PolicySet, to sensor: Sensor, plan: UInt32, command: UInt32?, isPending: Bool = false
+        _ set: PolicySet, _ programs: ScopePlan.Programs, to sensor: Sensor, plan: UInt32, command: UInt32?,
+        isPending: Bool = false
     ) throws(ProbeError) {
+        if !programs.named.isEmpty { try writePrograms(programs, to: sensor, plan: plan) }
         // Once more until nothing is new: what was forked meanwhile may have missed its mark.
         var written: Set<UInt32> = []
         for _ in 0..<10 {
@@ -23,6 +25,27 @@ enum ProcessTrees {
                     isPending: isPending && process == command, plan: plan)
                 written.insert(process)
             }
+        }
+    }
+
+    /// Tells which policies take the programs that run already.
+    private static func writePrograms(
+        _ programs: ScopePlan.Programs, to sensor: Sensor, plan: UInt32
+    ) throws(ProbeError) {
+        var known: [UInt32: RunningProcesses.Program] = [:]
+        for _ in 0..<10 {
+            var isNew = false
+            for process in RunningProcesses.all() {
+                // Looked at again, as it may execute another between our look and our word.
+                guard let program = RunningProcesses.program(of: process), known[process] != program else {
+                    continue
+                }
+                let policies = programs.taking(program.path, mountNamespace: program.mountNamespace)
+                try sensor.setPrograms(pid: process, policies: policies, plan: plan)
+                known[process] = program
+                isNew = true
+            }
+            if !isNew { return }
         }
     }
 

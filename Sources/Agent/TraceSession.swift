@@ -86,7 +86,8 @@ public final class TraceSession {
         }
         let plan: PolicyPlan
         do {
-            plan = try PolicyPlan(policies, without: unavailable, catalog: catalog)
+            plan = try PolicyPlan(
+                policies, processStart: Clock.sinceBoot(), without: unavailable, catalog: catalog)
         } catch {
             throw AgentError(error.description, status: 2)
         }
@@ -111,7 +112,7 @@ public final class TraceSession {
         do {
             sensor = try Sensor(SensorRequest(plan, request), features: features, catalog: catalog)
             try ProcessTrees.write(
-                policies, to: sensor, plan: 0, command: opened?.pid, isPending: opened != nil)
+                policies, plan.scope.programs, to: sensor, plan: 0, command: opened?.pid, isPending: opened != nil)
         } catch {
             // The quick look at the start leaves trials out; now they may tell what is missing.
             throw AgentError(Features().missingRequirement?.reason ?? error.description)
@@ -146,7 +147,9 @@ public final class TraceSession {
         // What start needed once (the kernel's types, the kernel object) goes back to the system.
         apus_return_free_memory()
         for index in judges.wanted.sorted() {
-            let record = AgentEvents.record(of: catalog.events[index], version: request.version, clock: clock)
+            let record = AgentEvents.record(
+                of: catalog.events[index], policies: judges.policies(wanting: index), version: request.version,
+                clock: clock)
             if let record { unsafe take(record.span.bytes) }
         }
         command?.start()
@@ -243,7 +246,8 @@ public final class TraceSession {
         guard let watch else { return }
         guard let change else {
             if apus_take_change_request() || watch.hasChanged(now: Clock.sinceBoot()) {
-                change = PolicyChange(request, sensor, catalog, command: command?.pid)
+                change = PolicyChange(
+                    request, sensor, catalog, started: started, command: command?.pid)
             }
             return
         }

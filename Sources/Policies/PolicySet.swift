@@ -83,10 +83,26 @@ public struct PolicySet: Sendable {
             var policy = Policy(name: document.name.value, position: document.position, scope: scope)
             for rule in document.rules {
                 let filters = rule.filters.map { (text: $0.value, position: Optional($0.position)) }
+                var leftOut: [PolicyDiagnostic] = []
                 for event in rule.events {
-                    let made = Policy.Rule.make(filters, catalog.events[event], catalog, &diagnostics)
-                    policy.rules[event] = made
-                    policy.rules[event]?.isNamed = rule.named.contains(event)
+                    var mistakes: [PolicyDiagnostic] = []
+                    var made = Policy.Rule.make(filters, catalog.events[event], catalog, &mistakes)
+                    made.isNamed = rule.named.contains(event)
+                    if mistakes.isEmpty {
+                        policy.rules[event] = made
+                    } else if made.isNamed {
+                        diagnostics += mistakes
+                    } else {
+                        // A set's events have different fields: what has not the field cannot match.
+                        leftOut.append(mistakes[0])
+                    }
+                }
+                if leftOut.count == rule.events.count, let first = leftOut.first {
+                    diagnostics.append(first)
+                } else if let first = leftOut.first {
+                    let message =
+                        "\(leftOut.count) of the rule's \(rule.events.count) events cannot match and are left out; of the first: \(first.message)"
+                    diagnostics.append(PolicyDiagnostic(message, at: first.position, severity: .warning))
                 }
             }
             policies.append(policy)

@@ -9,7 +9,8 @@ internal import Policies
 enum PlanMaps {
     /// Whether the maps judge, or constants, which cost less.
     static func usesMaps(_ request: SensorRequest) -> Bool {
-        request.isChangeable || !request.filters.tests.isEmpty
+        request.isChangeable || !request.filters.tests.isEmpty || request.scope.programs.used != 0
+            || request.scope.follow != 0
     }
 
     /// Sets constants and sizes of an object that is not loaded yet.
@@ -23,7 +24,7 @@ enum PlanMaps {
                 }
             }
             try object.setConstant("scope", to: constants(request.scope))
-            return try object.setConstant("has_scope", to: request.scope.used.contains { $0 != 0 })
+            return try object.setConstant("has_scope", to: isRestricted(request.scope))
         }
         let plans = request.isChangeable ? Int(APUS_PLANS) : 1
         let room = request.filters.room
@@ -117,9 +118,26 @@ enum PlanMaps {
 
     // MARK: Scope
 
+    private static func isRestricted(_ scope: ScopePlan) -> Bool {
+        scope.used.contains { $0 != 0 } || scope.onlyNew | scope.onlyOld | scope.programs.used != 0
+    }
+
     private static func constants(_ scope: ScopePlan) -> apus_scope_plan {
         var constants = apus_scope_plan()
-        constants.is_used = scope.used.contains { $0 != 0 } ? 1 : 0
+        constants.since = scope.since
+        constants.only_new = scope.onlyNew
+        constants.only_old = scope.onlyOld
+        constants.follow = scope.follow
+        constants.programs_used = scope.programs.used
+        constants.programs_negated = scope.programs.negated
+        constants.program_count = UInt32(scope.programs.tests.count)
+        unsafe withUnsafeMutableBytes(of: &constants.programs) {
+            for (index, program) in scope.programs.tests.enumerated() {
+                unsafe $0.storeBytes(of: program.test, toByteOffset: index * 8, as: UInt32.self)
+                unsafe $0.storeBytes(of: program.mountNamespace, toByteOffset: index * 8 + 4, as: UInt32.self)
+            }
+        }
+        constants.is_used = isRestricted(scope) ? 1 : 0
         unsafe withUnsafeMutableBytes(of: &constants.used) { unsafe $0.copyBytes(from: scope.used.bytes) }
         unsafe withUnsafeMutableBytes(of: &constants.otherwise) {
             unsafe $0.copyBytes(from: scope.otherwise.bytes)

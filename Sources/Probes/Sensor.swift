@@ -263,25 +263,36 @@ public final class Sensor {
         pid: UInt32, equals: UInt64, mentioned: UInt64, isPending: Bool = false, plan: UInt32 = 0
     ) throws(ProbeError) {
         var key = pid
-        var value = apus_tree_value()
-        unsafe _ = bpf_map_lookup_elem(try object.mapDescriptor("scope_tree"), &key, &value)
+        var value = apus_process()
+        unsafe _ = bpf_map_lookup_elem(try object.mapDescriptor("scope_processes"), &key, &value)
         let marks = apus_scope_marks(equals: equals, mentioned: mentioned)
-        if plan % UInt32(APUS_PLANS) == 0 { value.marks.0 = marks } else { value.marks.1 = marks }
+        if plan % UInt32(APUS_PLANS) == 0 { value.tree.0 = marks } else { value.tree.1 = marks }
         value.pending = isPending ? 1 : 0
-        try BPFMap.update(object.mapDescriptor("scope_tree"), pid, value)
+        try BPFMap.update(object.mapDescriptor("scope_processes"), pid, value)
+    }
+
+    /// Tells which policies of a plan take the program that a process runs. Its later children run the same.
+    public func setPrograms(pid: UInt32, policies: UInt64, plan: UInt32) throws(ProbeError) {
+        var key = pid
+        var value = apus_process()
+        let descriptor = try object.mapDescriptor("scope_processes")
+        unsafe _ = bpf_map_lookup_elem(descriptor, &key, &value)
+        if plan % UInt32(APUS_PLANS) == 0 { value.programs.0 = policies } else { value.programs.1 = policies }
+        value.knows_program = 1
+        try BPFMap.update(descriptor, pid, value)
     }
 
     /// The processes that are in any tree, and what a plan says of them.
     public func processesInTrees(plan: UInt32) throws(ProbeError) -> [UInt32: (
         equals: UInt64, mentioned: UInt64
     )] {
-        let descriptor = try object.mapDescriptor("scope_tree")
+        let descriptor = try object.mapDescriptor("scope_processes")
         var processes: [UInt32: (equals: UInt64, mentioned: UInt64)] = [:]
         for key in try BPFMap.keys(descriptor, size: 4) {
-            var value = apus_tree_value()
+            var value = apus_process()
             guard unsafe bpf_map_lookup_elem(descriptor, key, &value) == 0 else { continue }
             let pid = key.reversed().reduce(UInt32(0)) { $0 << 8 | UInt32($1) }
-            let marks = plan % UInt32(APUS_PLANS) == 0 ? value.marks.0 : value.marks.1
+            let marks = plan % UInt32(APUS_PLANS) == 0 ? value.tree.0 : value.tree.1
             processes[pid] = (marks.equals, marks.mentioned)
         }
         return processes

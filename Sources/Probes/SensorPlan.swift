@@ -39,7 +39,7 @@ struct SensorPlan {
         _ request: SensorRequest, _ calls: [EventDefinition], _ features: Features, _ catalog: Catalog,
         after current: SensorPlan? = nil
     ) throws(ProbeError) {
-        if request.isChangeable || request.scope.used[ScopeKey.tree.index] != 0 {
+        if request.isChangeable || request.scope.concernsProcesses {
             processes.append("sched_process_free")
         }
         if let exec = catalog["sched_process_exec"],

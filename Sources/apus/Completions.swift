@@ -63,6 +63,10 @@ enum Completions {
         text +=
             "    events)\n        if ((COMP_CWORD == 2)); then COMPREPLY=($(compgen -W \"list describe\" -- \"$word\"))\n"
         text += "        else COMPREPLY=($(compgen -W \"--json $events\" -- \"$word\")); fi ;;\n"
+        text +=
+            "    policy)\n        if ((COMP_CWORD == 2)); then COMPREPLY=($(compgen -W \"check explain\" -- \"$word\"))\n"
+        text +=
+            "        else COMPREPLY=($(compgen -W \"--json --events --scope\" -- \"$word\") $(compgen -f -- \"$word\")); fi ;;\n"
         return text + "    esac\n}\ncomplete -o default -F _apus apus\n"
     }
 
@@ -70,6 +74,7 @@ enum Completions {
         var text = "complete -c apus -f\n"
         for word in firstWords { text += "complete -c apus -n __fish_use_subcommand -a \(word)\n" }
         text += "complete -c apus -n '__fish_seen_subcommand_from events' -a 'list describe'\n"
+        text += "complete -c apus -n '__fish_seen_subcommand_from policy' -F -a 'check explain'\n"
         for command in Main.commands {
             let first = command.name.split(separator: " ")[0]
             for option in command.options {

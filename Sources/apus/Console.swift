@@ -7,6 +7,9 @@ enum Console {
     /// A line on standard error, marked as ours.
     static func note(_ text: String) { write("apus: \(text)\n", STDERR_FILENO) }
 
+    /// A line on standard error that says itself where it is from, as `FILE:LINE:COLUMN: error: ...`.
+    static func complain(_ text: String) { write(text + "\n", STDERR_FILENO) }
+
     private static func write(_ text: String, _ descriptor: Int32) {
         var text = text
         text.withUTF8 { bytes in

@@ -100,7 +100,8 @@ enum EventsCommands {
         }
     }
 
-    private static func hooks(_ event: EventDefinition, _ features: Features) -> [String] {
+    /// Where an event is hooked on this kernel.
+    static func hooks(_ event: EventDefinition, _ features: Features) -> [String] {
         switch event.source {
         case .agent: return ["the agent itself, at start"]
         case .hooks(let hooks):

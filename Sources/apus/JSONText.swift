@@ -24,7 +24,9 @@ indirect enum JSONText {
             case "\"": quoted += "\\\""
             case "\\": quoted += "\\\\"
             case "\n": quoted += "\\n"
-            case _ where scalar.value < 32:
+            case _
+            where scalar.value < 32 || (127..<160).contains(scalar.value)
+                || (0x2028...0x202e).contains(scalar.value):
                 quoted += "\\u" + String(String(scalar.value + 0x10000, radix: 16).dropFirst())
             default: quoted.unicodeScalars.append(scalar)
             }

@@ -2,6 +2,7 @@
 
 import faults_hostile
 import faults_output
+import faults_policies
 import faults_processes
 import faults_scope
 import faults_usage
@@ -9,6 +10,6 @@ from support import Failure, nothing_left  # noqa: F401  (run knows Failure from
 
 TESTS = [
     nothing_left(test)
-    for module in (faults_usage, faults_output, faults_scope, faults_processes, faults_hostile)
+    for module in (faults_usage, faults_policies, faults_output, faults_scope, faults_processes, faults_hostile)
     for test in module.TESTS
 ]

@@ -231,12 +231,15 @@ struct apus_scope_value {
 	struct apus_scope_marks marks[APUS_PLANS];
 };
 
-/* As above, for a process that is in some tree. */
-struct apus_tree_value {
-	struct apus_scope_marks marks[APUS_PLANS];
-	__u64 start;   /* of the process, ns since boot; 0: not known */
-	__u32 pending; /* waits for its first execve: nothing else of it is traced yet */
-	__u32 reserved;
+/* What the scopes of each plan say of a process. It passes to its children; only those are kept of which any scope
+ * says something. */
+struct apus_process {
+	struct apus_scope_marks tree[APUS_PLANS];
+	__u64 programs[APUS_PLANS]; /* policies that take the program which it runs */
+	__u64 follows[APUS_PLANS];  /* policies that follow, and took its parent or follow that */
+	__u64 start;         /* ns since boot; 0: not known */
+	__u32 pending;       /* waits for its first execve: nothing else of it is traced yet */
+	__u32 knows_program; /* `programs` are filled in */
 };
 
 struct apus_range {
@@ -244,11 +247,28 @@ struct apus_range {
 	__u32 max;
 };
 
+/* A look-up of programs by their paths. */
+struct apus_program_test {
+	__u32 test;     /* number of a test of strings */
+	__u32 mount_ns; /* it counts in this namespace only; 0: in all */
+};
+
+#define APUS_MAX_PROGRAM_TESTS 8
+
 struct apus_scope_plan {
 	__u64 used[APUS_SCOPE_KEYS];     /* policies that restrict this key */
 	__u64 otherwise[APUS_SCOPE_KEYS]; /* of them, those that match a value nobody mentions (`!=` only) */
 	__u64 ranged[2];                 /* of them, those with a range, for PID and UID */
 	__u64 is_used;                   /* there is any restriction */
+	__u64 since;                     /* processes are new that began later, in ns since boot */
+	__u64 only_new;                  /* policies that take new processes only */
+	__u64 only_old;
+	__u64 follow;                    /* policies that take the descendants too of whom they take */
+	__u64 programs_used;             /* policies that restrict the programs */
+	__u64 programs_negated;          /* of them, those that name what they do not take */
+	__u32 program_count;
+	__u32 reserved;
+	struct apus_program_test programs[APUS_MAX_PROGRAM_TESTS];
 	struct apus_range ranges[2][APUS_MAX_POLICIES];
 };
 
@@ -274,7 +294,7 @@ _Static_assert(sizeof(struct apus_test) == 48, "apus_test");
 _Static_assert(sizeof(struct apus_state) == 16, "apus_state");
 _Static_assert(sizeof(struct apus_event_plan) == 16, "apus_event_plan");
 _Static_assert(sizeof(struct apus_scope_value) == 32, "apus_scope_value");
-_Static_assert(sizeof(struct apus_tree_value) == 48, "apus_tree_value");
+_Static_assert(sizeof(struct apus_process) == 80, "apus_process");
 _Static_assert(sizeof(struct apus_counters) == 32, "apus_counters");
 
 #endif

@@ -53,7 +53,11 @@ public struct FilterTables: Sendable {
     {
         var refused: [Refusal] = []
         var rows: [(order: Int, row: apus_test)] = []
-        for group in Self.grouped(wanted) {
+        // One that the kernel cannot do leaves it the others.
+        for item in wanted where !item.test.isPossible {
+            refused.append(Refusal(policy: item.policy, test: item.test))
+        }
+        for group in Self.grouped(wanted.filter(\.test.isPossible)) {
             guard let subject = group.first?.test.subject, let place = Self.place(subject, event),
                 rows.count < 48, let row = row(group, place)
             else {
@@ -75,6 +79,25 @@ public struct FilterTables: Sendable {
         tests += rows.map(\.row)
         events[event.index] = which
         return refused
+    }
+
+    /// Adds the look-up of programs by their paths, which scopes restrict.
+    /// - Returns: false when there is no room.
+    mutating func add(_ programs: inout ScopePlan.Programs, pathOf field: Int) -> Bool {
+        for (namespace, paths) in Dictionary(grouping: programs.named, by: \.key.namespace) {
+            var row = apus_test()
+            row.used = .max
+            row.kind = UInt8(APUS_TEST_STRING.rawValue)
+            row.field = UInt8(field)
+            let entries = paths.map { TrieTable.Entry(bytes: $0.key.bytes, policies: $0.value, isWhole: true) }
+            guard programs.tests.count < Int(APUS_MAX_PROGRAM_TESTS), tests.count < room.tests,
+                let root = trie.add(entries)
+            else { return false }
+            row.first = root
+            programs.tests.append((UInt32(first.tests + tests.count), namespace ?? 0))
+            tests.append(row)
+        }
+        return true
     }
 
     /// Tests that can be one row: of one subject and kind, each policy once.
@@ -261,5 +284,13 @@ public struct FilterTables: Sendable {
             .containerImageDigest, .podName, .podNamespace, .podUid, .podSandbox:
             return nil
         }
+    }
+}
+
+extension FieldTest {
+    /// A trie has no patterns that may be anywhere.
+    fileprivate var isPossible: Bool {
+        guard case .strings(let patterns, _) = condition else { return true }
+        return !patterns.contains { $0.kind == .contains }
     }
 }

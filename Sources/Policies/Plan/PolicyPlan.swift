@@ -11,6 +11,9 @@ public struct PolicyPlan: Sendable {
     /// By dense index of the event: what has to be asked of its records.
     public private(set) var remainders: [Int: [Remainder]] = [:]
 
+    /// By dense index of the event: the tests that the kernel's tables have no room or no way for.
+    public private(set) var refusals: [Int: [FilterTables.Refusal]] = [:]
+
     /// What one policy wants of one event's records beside what the kernel decides.
     public struct Remainder: Sendable {
         public let policy: Int
@@ -37,7 +40,7 @@ public struct PolicyPlan: Sendable {
         var tests: [Int: [(policy: Int, test: FieldTest)]] = [:]
         var parts: [Int: [Part]] = [:]
         for (number, policy) in set.policies.enumerated() {
-            let ofScope = try Self.tests(of: policy.scope, processStart: processStart)
+            let ofScope = try Self.tests(of: policy.scope)
             scope.add(policy.scope, policy: number)
             for (event, rule) in policy.rules where !unavailable.contains(event) {
                 events[event, default: 0] |= 1 << UInt64(number)
@@ -48,17 +51,21 @@ public struct PolicyPlan: Sendable {
                     Part(policy: number, whole: rule.expression, rest: rest, scope: ofScope))
             }
         }
+        scope.since = processStart
+        if let exec = catalog["sched_process_exec"],
+            let path = exec.fields.firstIndex(where: { $0.name == "pathname" }),
+            !filters.add(&scope.programs, pathOf: path)
+        {
+            throw PolicyError(
+                "the scopes name programs in more than 8 mount namespaces, or too many; leave some out")
+        }
         for event in events.keys.sorted() {
             let refused = filters.add(catalog.events[event], tests[event] ?? [])
+            if !refused.isEmpty { refusals[event] = refused }
             for part in parts[event] ?? [] {
                 let mine = refused.filter { $0.policy == part.policy }.map(\.test)
-                guard !mine.contains(where: part.scope.contains) else {
-                    throw PolicyError(
-                        "the scope of policy '\(policies[part.policy].name)' has more patterns than the kernel's tables take; leave some out"
-                    )
-                }
                 do throws(ExpressionError) {
-                    remainders[event, default: []].append(try part.remainder(isRefused: !mine.isEmpty))
+                    remainders[event, default: []].append(try part.remainder(refused: mine))
                 } catch {
                     throw PolicyError(error.description)
                 }
@@ -72,9 +79,18 @@ public struct PolicyPlan: Sendable {
         var rest: Expression?
         var scope: [FieldTest]
 
-        func remainder(isRefused: Bool) throws(ExpressionError) -> Remainder {
+        func remainder(refused: [FieldTest]) throws(ExpressionError) -> Remainder {
+            let isRefused = !refused.isEmpty
+            var left: [Expression] = []
             // What the kernel does not take is asked again with the rest: the answer is the same.
-            let left = isRefused ? whole : rest
+            if let own = isRefused ? whole : rest { left.append(own) }
+            for test in refused where scope.contains(test) {
+                guard case .strings(let patterns, let isNegated) = test.condition,
+                    case .identity(let field) = test.subject
+                else { continue }
+                let match = Expression.matches(FieldReference(field), patterns)
+                left.append(isNegated ? .not(match) : match)
+            }
             var reason: String?
             if isRefused {
                 reason = "the kernel's tables have no room or no way for it"
@@ -83,16 +99,20 @@ public struct PolicyPlan: Sendable {
             }
             var restCompiled: CompiledExpression?
             var wholeCompiled: CompiledExpression?
-            if let left { restCompiled = try CompiledExpression(left) }
+            if !left.isEmpty { restCompiled = try CompiledExpression(.all(left)) }
             if let whole { wholeCompiled = try CompiledExpression(whole) }
             return Remainder(
                 policy: policy, rest: restCompiled, whole: wholeCompiled, scope: scope, reason: reason)
         }
     }
 
-    /// What a scope says beside what the kernel's scope maps hold: patterns of names, and who is new.
-    private static func tests(of scope: Scope, processStart: UInt64) throws(PolicyError) -> [FieldTest] {
+    /// What a scope says beside what the kernel's scope maps hold: patterns of names.
+    private static func tests(of scope: Scope) throws(PolicyError) -> [FieldTest] {
         var tests: [FieldTest] = []
+        guard scope.containers.isEmpty else {
+            throw PolicyError(
+                "a scope of containers is not there yet; write cgroup=PATH, or pidns or mntns with a number")
+        }
         if let uts = scope.restrictions[.uts], !(uts.includedPatterns.isEmpty && uts.excludedPatterns.isEmpty)
         {
             throw PolicyError("a scope's uts takes whole names, without *; records do not carry it")

@@ -34,11 +34,52 @@ public struct ScopePlan: Sendable {
     /// Inclusive ranges by policy, for `pid` and `uid`.
     public internal(set) var ranges: [ScopeKey: [Int: ClosedRange<UInt32>]] = [:]
 
+    /// When Apus started, in nanoseconds since boot.
+    public internal(set) var since: UInt64 = 0
+    /// Policies that take processes only which were created since Apus started, or only others.
+    public internal(set) var onlyNew: UInt64 = 0
+    public internal(set) var onlyOld: UInt64 = 0
+    /// Policies that take the descendants too of whom they take.
+    public internal(set) var follow: UInt64 = 0
+    public internal(set) var programs = Programs()
+
+    /// Which policies restrict the programs that processes run.
+    public struct Programs: Sendable {
+        public internal(set) var used: UInt64 = 0
+        /// Of them, those that name what they do not take.
+        public internal(set) var negated: UInt64 = 0
+        /// The policies that name a path, in a mount namespace or in all.
+        public internal(set) var named: [ExecutablePath: UInt64] = [:]
+        /// Where the kernel looks a path up: numbers of tests, and the namespace in which each counts, or 0.
+        public internal(set) var tests: [(test: UInt32, mountNamespace: UInt32)] = []
+
+        /// The policies that take a program.
+        public func taking(_ path: [UInt8], mountNamespace: UInt32) -> UInt64 {
+            let inAll = named[ExecutablePath(namespace: nil, bytes: path)] ?? 0
+            let inOne = named[ExecutablePath(namespace: mountNamespace, bytes: path)] ?? 0
+            return ~used | ((inAll | inOne) ^ negated)
+        }
+    }
+
     public init() {}
+
+    /// Whether the kernel has to keep something of each process.
+    public var concernsProcesses: Bool { programs.used | follow != 0 || used[ScopeKey.tree.index] != 0 }
 
     /// Takes another policy's scope in.
     public mutating func add(_ scope: Scope, policy: Int) {
         let bit: UInt64 = 1 << UInt64(policy)
+        if scope.isNew == true { onlyNew |= bit }
+        if scope.isNew == false { onlyOld |= bit }
+        if scope.follows { follow |= bit }
+        if !scope.executables.isEmpty {
+            programs.used |= bit
+            let isNegated = scope.executables.included.isEmpty
+            if isNegated { programs.negated |= bit }
+            for path in isNegated ? scope.executables.excluded : scope.executables.included {
+                programs.named[path, default: 0] |= bit
+            }
+        }
         for (key, restriction) in scope.restrictions {
             // Patterns are a test of the records instead, see ``PolicyPlan``.
             guard restriction.includedPatterns.isEmpty && restriction.excludedPatterns.isEmpty else {
