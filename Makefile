@@ -74,7 +74,7 @@ format:
 
 bench: build
 	@Scripts/setup bench
-	@$(SWIFT_PATH) Benchmarks/run
+	@$(SWIFT_PATH) Benchmarks/run; status=$$?; $(SWIFT_PATH) Benchmarks/policies && exit $$status
 
 clean:
 	rm -rf .build $(STATIC_BUILD)

@@ -77,6 +77,9 @@ let package = Package(
             swiftSettings: strict),
         .testTarget(name: "PoliciesTests", dependencies: ["Policies", "TestSupport"], swiftSettings: strict),
         .testTarget(
+            name: "AgentTests", dependencies: ["Agent", "Catalog", "Events", "Probes", "TestSupport"],
+            swiftSettings: strict),
+        .testTarget(
             name: "OutputsTests", dependencies: ["CContract", "Outputs", "TestSupport"], swiftSettings: strict
         ),
     ],

@@ -71,6 +71,30 @@ int bare(void *context)
 	return 0;
 }
 
+/* With reading the path, which a decision about it needs. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, u32);
+	__type(value, char[4096]);
+} paths SEC(".maps");
+
+struct openat_context {
+	u64 common, number;
+	u64 directory, path, flags, mode;
+};
+
+SEC("tracepoint/syscalls/sys_enter_openat")
+int bare_path(struct openat_context *context)
+{
+	u32 zero = 0;
+	char *path = bpf_map_lookup_elem(&paths, &zero);
+
+	if (path)
+		bpf_probe_read_user_str(path, 4096, (void *)context->path);
+	return 0;
+}
+
 /* With the above: the least that any hook at entry and exit of one system call costs the others here. */
 SEC("tracepoint/syscalls/sys_exit_openat")
 int bare_exit(void *context)

@@ -1,4 +1,4 @@
-/* floor [--string | --bare | --pair] -- COMMAND ARGS...
+/* floor [--string | --bare | --path | --pair] -- COMMAND ARGS...
  *
  * Traces COMMAND with floor.bpf.o, which lies beside this program, and counts. */
 #define _GNU_SOURCE
@@ -67,16 +67,33 @@ static pid_t start(char **command, int *gate)
 	return child;
 }
 
-static bool is_wanted(const char *program, bool bare, bool pair)
+/* The programs of each option; without one, the rest. */
+static const struct {
+	const char *option, *programs[2];
+} alone[] = {
+	{ "--bare", { "bare" } },
+	{ "--path", { "bare_path" } },
+	{ "--pair", { "bare", "bare_exit" } },
+};
+
+static bool is_wanted(const char *program, const char *option)
 {
-	if (!strcmp(program, "bare"))
-		return bare || pair;
-	if (!strcmp(program, "bare_exit"))
-		return pair;
-	return !bare && !pair;
+	bool is_of_any = false;
+
+	for (size_t i = 0; i < sizeof(alone) / sizeof(*alone); i++)
+		for (size_t j = 0; j < 2 && alone[i].programs[j]; j++)
+			if (!strcmp(alone[i].programs[j], program)) {
+				is_of_any = true;
+				if (option && !strcmp(alone[i].option, option))
+					return true;
+			}
+	for (size_t i = 0; i < sizeof(alone) / sizeof(*alone); i++)
+		if (option && !strcmp(alone[i].option, option))
+			return false;
+	return !is_of_any;
 }
 
-static struct bpf_object *load_object(bool bare, bool pair, bool want_string)
+static struct bpf_object *load_object(const char *option)
 {
 	char path[4096] = "";
 	struct bpf_program *program;
@@ -91,10 +108,9 @@ static struct bpf_object *load_object(bool bare, bool pair, bool want_string)
 	if (!object)
 		die(path);
 	constants = bpf_object__find_map_by_name(object, ".rodata");
-	*(int *)bpf_map__initial_value(constants, &size) = want_string;
+	*(int *)bpf_map__initial_value(constants, &size) = option && !strcmp(option, "--string");
 	bpf_object__for_each_program(program, object)
-		bpf_program__set_autoload(program,
-					  is_wanted(bpf_program__name(program), bare, pair));
+		bpf_program__set_autoload(program, is_wanted(bpf_program__name(program), option));
 	if (bpf_object__load(object))
 		die("load");
 	return object;
@@ -112,10 +128,8 @@ static unsigned long read_lost(struct bpf_object *object)
 
 int main(int argc, char **argv)
 {
-	bool bare = argc > 1 && !strcmp(argv[1], "--bare");
-	bool pair = argc > 1 && !strcmp(argv[1], "--pair");
-	bool want_string = argc > 1 && !strcmp(argv[1], "--string");
-	char **command = argv + 1 + (bare || pair || want_string), one = 1;
+	const char *option = argc > 1 && strcmp(argv[1], "--") ? argv[1] : NULL;
+	char **command = argv + 1 + (option != NULL), one = 1;
 	struct bpf_program *program;
 	struct bpf_object *object;
 	struct ring_buffer *ring;
@@ -125,11 +139,11 @@ int main(int argc, char **argv)
 	pid_t child;
 
 	if (!command[0] || strcmp(command[0], "--") || !command[1]) {
-		fprintf(stderr, "usage: floor [--string | --bare | --pair] -- COMMAND ARGS...\n");
+		fprintf(stderr, "usage: floor [--string | --bare | --path | --pair] -- COMMAND ARGS...\n");
 		return 2;
 	}
 	child = start(command + 1, &gate);
-	object = load_object(bare, pair, want_string);
+	object = load_object(option);
 	bpf_map_update_elem(bpf_object__find_map_fd_by_name(object, "traced"), &child, &one, 0);
 	ring = ring_buffer__new(bpf_object__find_map_fd_by_name(object, "ring"), count_record,
 				&delivered, NULL);

@@ -11,6 +11,7 @@
 #include "lib/task.h"
 #include "lib/scope.h"
 #include "lib/scratch.h"
+#include "lib/loss.h"
 #include "lib/filter.h"
 #include "lib/record.h"
 #include "lib/hook.h"

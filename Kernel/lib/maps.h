@@ -98,6 +98,27 @@ struct {
 	__type(value, struct apus_counters);
 } counters SEC(".maps");
 
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 2);
+	__type(key, u32);
+	__type(value, struct apus_loss_total);
+} loss_totals SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_HASH);
+	__uint(max_entries, APUS_LOSS_KEYS);
+	__type(key, struct apus_loss_key);
+	__type(value, u64);
+} loss_policies SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, APUS_LOSERS);
+	__type(key, struct apus_loser);
+	__type(value, u64);
+} losers SEC(".maps");
+
 #define SCOPE_MAP(name, key_type)                                                                          \
 	struct {                                                                                           \
 		__uint(type, BPF_MAP_TYPE_HASH);                                                           \

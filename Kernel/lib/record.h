@@ -29,7 +29,7 @@ static __always_inline void submit(void *ring, struct scratch *s)
 	if (bpf_ringbuf_output(ring, &s->record, size, BPF_RB_NO_WAKEUP) == 0)
 		count(s->index, COUNT_EMITTED);
 	else
-		count(s->index, COUNT_LOST);
+		lose(s->index, s->record.policies, APUS_LOSS_RING);
 }
 
 /* ---- Events that are no system calls ----
@@ -88,7 +88,7 @@ __noinline u32 begin_record(u32 event, u32 index, u32 fields, u32 options)
 		return 0;
 	s = claim_scratch();
 	if (!s) {
-		count(index, COUNT_LOST);
+		lose(index, policies, APUS_LOSS_SCRATCH);
 		return 0;
 	}
 	fill_identity(&s->record, own, own_syscall(own), in_compat_syscall(own));

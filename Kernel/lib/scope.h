@@ -82,35 +82,34 @@ static __always_inline u64 take_program(scope_plan restrictions, struct apus_pro
 	return ~restrictions->programs_used | restrictions->programs_negated;
 }
 
-/* Of some policies, those in whose scope the current task is. Global, for the same reason. */
-__noinline u64 restrict_scope(u64 policies, u32 moment)
-{
-	struct task_struct *own = own_task();
-	struct task_struct *task = HAS_HELPER(get_current_task_btf) ? readable(own) : own;
-	u32 pid = TASK(own, tgid), tid = TASK(own, pid), slot = plan_slot();
-	scope_plan restrictions = current_scope(slot);
-	struct apus_process *process = NULL;
-	u64 followed = 0;
+#define BIT(n) (1ULL << (n))
 
-	if (!restrictions || (has_plan && !restrictions->is_used))
-		return policies;
-	if (restrictions->used[APUS_SCOPE_TREE] | restrictions->follow | restrictions->programs_used) {
+/* Of some policies, those in whose scope the current task is; `own` is from own_task(). */
+static __always_inline u64 restrict_by(scope_plan restrictions, u32 slot, struct task_struct *own, u64 policies,
+				       u32 moment)
+{
+	struct task_struct *task = HAS_HELPER(get_current_task_btf) ? readable(own) : own;
+	u32 pid = TASK(own, tgid), tid = TASK(own, pid);
+	struct apus_process *process = NULL;
+	u64 followed = 0, keys = restrictions->keys;
+
+	if (keys & (BIT(APUS_SCOPE_TREE) | BIT(APUS_SCOPE_PROGRAM) | BIT(APUS_SCOPE_FOLLOW))) {
 		process = bpf_map_lookup_elem(&scope_processes, &pid);
 		if (process && process->pending && !(moment & EXECUTING))
 			return 0;
 		if (process)
 			followed = process->follows[slot % APUS_PLANS] & policies;
 	}
-	if (restrictions->used[APUS_SCOPE_TREE])
+	if (keys & BIT(APUS_SCOPE_TREE))
 		policies &= allowed(restrictions, APUS_SCOPE_TREE, process ? &process->tree[slot % APUS_PLANS] : NULL, 0);
-	if (restrictions->programs_used && !(moment & PROGRAM_COMES))
+	if (keys & BIT(APUS_SCOPE_PROGRAM) && !(moment & PROGRAM_COMES))
 		policies &= take_program(restrictions, process, slot);
-	if (restrictions->only_new | restrictions->only_old) {
+	if (keys & BIT(APUS_SCOPE_AGE)) {
 		bool is_new = TASK(task, group_leader, start_boottime) > restrictions->since;
 
 		policies &= is_new ? ~restrictions->only_old : ~restrictions->only_new;
 	}
-	if (restrictions->used[APUS_SCOPE_PID]) {
+	if (keys & BIT(APUS_SCOPE_PID)) {
 		struct apus_scope_marks both = {}, *marks = FIND_MARKS(scope_pid, pid, slot);
 		if (marks)
 			both = *marks;
@@ -124,36 +123,48 @@ __noinline u64 restrict_scope(u64 policies, u32 moment)
 		policies &= allowed(restrictions, APUS_SCOPE_PID, &both,
 				    in_ranges(restrictions, 0, pid) | in_ranges(restrictions, 0, tid));
 	}
-	if (restrictions->used[APUS_SCOPE_UID]) {
+	if (keys & BIT(APUS_SCOPE_UID)) {
 		u32 uid = TASK(task, cred, uid.val);
 		policies &= allowed(restrictions, APUS_SCOPE_UID, FIND_MARKS(scope_uid, uid, slot),
 				    in_ranges(restrictions, 1, uid));
 	}
-	if (restrictions->used[APUS_SCOPE_COMM]) {
+	if (keys & BIT(APUS_SCOPE_COMM)) {
 		struct comm comm = {};
 		bpf_get_current_comm(comm.bytes, sizeof(comm.bytes));
 		policies &= allowed(restrictions, APUS_SCOPE_COMM, FIND_MARKS(scope_comm, comm, slot), 0);
 	}
-	if (restrictions->used[APUS_SCOPE_MNTNS]) {
+	if (keys & BIT(APUS_SCOPE_MNTNS)) {
 		u32 ns = TASK(task, nsproxy, mnt_ns, ns.inum);
 		policies &= allowed(restrictions, APUS_SCOPE_MNTNS, FIND_MARKS(scope_mntns, ns, slot), 0);
 	}
-	if (restrictions->used[APUS_SCOPE_PIDNS]) {
+	if (keys & BIT(APUS_SCOPE_PIDNS)) {
 		u32 number, ns;
 		namespaced(task, 0, &number, &ns);
 		policies &= allowed(restrictions, APUS_SCOPE_PIDNS, FIND_MARKS(scope_pidns, ns, slot), 0);
 	}
-	if (restrictions->used[APUS_SCOPE_UTS]) {
+	if (keys & BIT(APUS_SCOPE_UTS)) {
 		struct uts_name name = {};
 		struct uts_namespace *uts = TASK(task, nsproxy, uts_ns);
 		bpf_core_read_str(name.bytes, sizeof(name.bytes), &uts->name.nodename);
 		policies &= allowed(restrictions, APUS_SCOPE_UTS, FIND_MARKS(scope_uts, name, slot), 0);
 	}
-	if (restrictions->used[APUS_SCOPE_CGROUP]) {
+	if (keys & BIT(APUS_SCOPE_CGROUP)) {
 		u64 cgroup = control_group(task);
 		policies &= allowed(restrictions, APUS_SCOPE_CGROUP, FIND_MARKS(scope_cgroup, cgroup, slot), 0);
 	}
 	return policies | followed;
+}
+
+/* The same for a plan that may change. Global, as the verifier knows nothing of it and would follow all ways once for
+ * each place that asks. */
+__noinline u64 restrict_scope(u64 policies, u32 moment)
+{
+	u32 slot = plan_slot();
+	scope_plan restrictions = current_scope(slot);
+
+	if (!restrictions || !restrictions->keys)
+		return policies;
+	return restrict_by(restrictions, slot, own_task(), policies, moment);
 }
 
 /* `own` is from own_task(). */
@@ -163,7 +174,9 @@ static __always_inline u64 in_scope(struct task_struct *own, u64 policies, u32 m
 
 	if (is_self(task, TASK(own, tgid)))
 		return 0;
-	return has_plan || has_scope ? restrict_scope(policies, moment) : policies;
+	if (has_plan)
+		return restrict_scope(policies, moment);
+	return has_scope ? restrict_by(&scope, 0, own, policies, moment) : policies;
 }
 
 #endif

@@ -2,8 +2,8 @@
 #ifndef APUS_SCRATCH_H
 #define APUS_SCRATCH_H
 
-/* Positions in struct apus_counters. */
-enum { COUNT_EMITTED, COUNT_LOST, COUNT_FILTERED, COUNT_UNSPILLED };
+/* Positions in struct apus_counters. The last is that of the first cause. */
+enum { COUNT_EMITTED, COUNT_FILTERED, COUNT_UNSPILLED, COUNT_STATE_LOST, COUNT_LOST };
 
 /* Locked, as one probe may interrupt another on the same CPU. Relaxed and without a result, as that is
  * the only atomic instruction that kernels before 5.12 take. */

@@ -102,8 +102,8 @@ static __always_inline bool wants_inputs(struct apus_syscall_row *row, struct sc
 	return *policies != 0;
 }
 
-/* Keeps the inputs of a call until it returns, or for which policies are left of those that their tests are for:
- * where none is, its return is to know that, as it would ask once more. */
+/* Keeps the inputs of a call until it returns, if any policy wants them. Where none does nothing is kept, by which its
+ * return knows: so that what is rejected costs as little as can be. */
 static __always_inline void stash_call(struct apus_syscall_row *row, struct scratch *s,
 				       u32 slot, u64 policies, bool compat)
 {
@@ -120,12 +120,18 @@ static __always_inline void stash_call(struct apus_syscall_row *row, struct scra
 		judged = true;
 		if (!wants_inputs(row, s, &policies, values + length)) {
 			count(row->index, COUNT_FILTERED);
-			length = 0;
+			stash = stash_of_current(false);
+			if (stash)
+				stash->slot = 0;
+			return;
 		}
 	}
 	stash = stash_of_current(true);
-	if (!stash)
+	if (!stash) {
+		if (has_plan && row->tests.inputs)
+			lose(row->index, policies, APUS_LOSS_SCRATCH);
 		return;
+	}
 	if (stash->spilled)
 		bpf_map_delete_elem(&spills, &key); /* of a call whose return was not seen */
 	for (u32 i = 0; i < APUS_SYSCALL_ARGS; i++)
@@ -160,9 +166,12 @@ static __always_inline void emit_plain(struct task_struct *task, struct apus_sys
 	void *ring = bulk_ring();
 	u32 n = row->arg_count;
 
-	p = ring ? bpf_ringbuf_reserve(ring, sizeof(*p), 0) : NULL;
+	/* The agent takes the rings away when it has heard enough. */
+	if (!ring)
+		return;
+	p = bpf_ringbuf_reserve(ring, sizeof(*p), 0);
 	if (!p) {
-		count(row->index, COUNT_LOST);
+		lose(row->index, policies, APUS_LOSS_RING);
 		return;
 	}
 	fill_identity(&p->record, task, number, compat);
@@ -252,6 +261,13 @@ static __always_inline void emit(struct task_struct *task, struct apus_syscall_r
 		emit_full(task, row, s, stash, number, policies, compat);
 }
 
+/* Whether it is decided at a call's entry what becomes of it: its return asks nobody again. */
+static __always_inline bool is_decided_at_entry(struct apus_syscall_row *row)
+{
+	return row->flags & APUS_ROW_EMIT_AT_ENTRY ||
+	       (has_plan && row->tests.inputs && row->flags & APUS_ROW_NEEDS_ENTRY);
+}
+
 static __always_inline void syscall_entered(struct task_struct *task, struct pt_regs *regs, u32 number)
 {
 	bool compat = in_compat_syscall(task);
@@ -264,14 +280,14 @@ static __always_inline void syscall_entered(struct task_struct *task, struct pt_
 		return;
 	policies = in_scope(task, row->policies, row->flags & APUS_ROW_REPLACES_MEMORY ? EXECUTING : 0);
 	if (!policies) {
-		if (row->flags & APUS_ROW_EMIT_AT_ENTRY)
+		if (is_decided_at_entry(row))
 			count(row->index, COUNT_FILTERED);
 		return;
 	}
 	s = claim_scratch();
 	if (!s) {
-		if (row->flags & APUS_ROW_EMIT_AT_ENTRY)
-			count(row->index, COUNT_LOST);
+		if (is_decided_at_entry(row))
+			lose(row->index, policies, APUS_LOSS_SCRATCH);
 		return;
 	}
 	read_registers(s->args, regs, compat);
@@ -314,20 +330,17 @@ static __always_inline void syscall_returned(struct task_struct *task, struct pt
 		if (stash && stash->slot != slot + 1)
 			stash = NULL;
 	}
-	if (stash && has_plan) {
+	/* Rejected at its entry, or begun before these policies were in force. */
+	if (!stash && is_decided_at_entry(row))
+		return;
+	/* Others took over meanwhile: they judge the whole call. */
+	if (stash && has_plan && stash->plan != current_plan) {
+		stash->policies = in_scope(task, row->policies, row->flags & APUS_ROW_REPLACES_MEMORY ? EXECUTING : 0);
+		stash->judged = false;
 		if (!stash->policies) {
 			stash->slot = 0;
+			count(row->index, COUNT_FILTERED);
 			return;
-		}
-		/* Others took over meanwhile: they judge the whole call. */
-		if (stash->plan != current_plan) {
-			stash->policies = in_scope(task, row->policies, row->flags & APUS_ROW_REPLACES_MEMORY ? EXECUTING : 0);
-			stash->judged = false;
-			if (!stash->policies) {
-				stash->slot = 0;
-				count(row->index, COUNT_FILTERED);
-				return;
-			}
 		}
 	}
 	if (stash) {
@@ -341,7 +354,7 @@ static __always_inline void syscall_returned(struct task_struct *task, struct pt
 	}
 	s = claim_scratch();
 	if (!s) {
-		count(row->index, COUNT_LOST);
+		lose(row->index, policies, APUS_LOSS_SCRATCH);
 		return;
 	}
 	if (stash) {

@@ -5,17 +5,17 @@ internal import Glibc
 internal import Outputs
 internal import State
 
-/// Events that the agent itself makes, once at start, as records like the kernel's.
+/// Events that the agent itself makes, as records like the kernel's.
 enum AgentEvents {
-    /// The record of an event that comes from the agent; nil for any other. The kernel was not asked for which
+    /// The record of an event that comes from the agent once, at start; nil for any other. The kernel was not asked for which
     /// of these policies it is.
     static func record(
         of event: EventDefinition, policies: UInt64, version: String, clock: Clock
     ) -> [UInt8]? {
-        guard case .agent = event.source else { return nil }
+        guard case .agent = event.source, event.id != .lost_events else { return nil }
         let now = Clock.sinceBoot()
         var values: [UInt64] = []
-        var texts: [(field: Int, text: String)] = []
+        var texts: [RecordBlob] = []
         for (index, field) in event.fields.enumerated() {
             switch (event.id, field.name) {
             case (.init_namespaces, let name): values.append(namespace(name))
@@ -23,10 +23,20 @@ enum AgentEvents {
             case (.tracee_info, "start_time"): values.append(now)
             default:
                 values.append(0)
-                texts.append((index, version))
+                texts.append(RecordBlob(index, Array(version.utf8)))
             }
         }
         return record(event.id, policies, at: now, values, texts)
+    }
+
+    /// The record of losses.
+    /// - Parameter plan: number of the plan whose policies `policies` are.
+    static func record(of losses: LossReport, policies: UInt64, plan: UInt32) -> [UInt8] {
+        let lists = [losses.events, losses.causes, losses.policies, losses.processes]
+        return record(
+            .lost_events, policies, plan: plan, at: Clock.sinceBoot(),
+            [losses.from, losses.to, losses.count, 0, 0, 0, 0],
+            lists.enumerated().map { RecordBlob($0.offset + 3, strings: $0.element.map(\.text)) })
     }
 
     /// Number of one of process 1's namespaces; 0 where it cannot be read.
@@ -37,8 +47,8 @@ enum AgentEvents {
     }
 
     private static func record(
-        _ event: EventID, _ policies: UInt64, at time: UInt64, _ values: [UInt64],
-        _ texts: [(field: Int, text: String)]
+        _ event: EventID, _ policies: UInt64, plan: UInt32 = 0, at time: UInt64, _ values: [UInt64],
+        _ blobs: [RecordBlob]
     ) -> [UInt8] {
         var header = apus_record()
         let own = UInt32(getpid())
@@ -46,6 +56,7 @@ enum AgentEvents {
         header.time = time
         header.event = event.rawValue
         header.policies = policies
+        header.plan = plan
         header.flags = UInt8(APUS_RECORD_UNDECIDED)
         header.process_start = (ProcessStat(of: own)?.startTicks ?? 0) * tick
         header.thread_start = header.process_start
@@ -58,7 +69,6 @@ enum AgentEvents {
         header.ppid = header.host_ppid
         header.uid = getuid()
         header.syscall = -1
-        let blobs = texts.map { (field: UInt8($0.field), bytes: Array($0.text.utf8)) }
         return recordBytes(header, name: "apus", values: values, blobs: blobs)
     }
 }

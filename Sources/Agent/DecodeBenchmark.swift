@@ -59,6 +59,8 @@ public enum DecodeBenchmark {
         (header.host_tid, header.host_pid, header.host_ppid) = (4321, 4321, 1000)
         (header.tid, header.pid, header.ppid) = (4321, 4321, 1000)
         header.syscall = Int32(id.rawValue) - 1
-        return recordBytes(header, name: "cat", values: values, blobs: blob.map { [$0] } ?? [])
+        return recordBytes(
+            header, name: "cat", values: values,
+            blobs: blob.map { [RecordBlob(Int($0.field), $0.bytes)] } ?? [])
     }
 }

@@ -56,20 +56,28 @@ struct Judges {
         let number: UInt32
         let judge: Judge
         let names: [String]
+        /// Policies whose losses are told.
+        let reporting: UInt64
+
+        init(_ plan: PolicyPlan, number: UInt32, _ catalog: Catalog, _ clock: Clock) {
+            self.number = number
+            judge = Judge(plan, events: catalog.events.count, bootOffset: clock.bootOffset)
+            names = plan.policies.map(\.name)
+            reporting = plan.policies.enumerated().reduce(0) {
+                $1.element.reportsLosses ? $0 | 1 << UInt64($1.offset) : $0
+            }
+        }
     }
 
     init(_ plan: PolicyPlan, _ catalog: Catalog, _ clock: Clock) {
-        current = Entry(
-            number: 0, judge: Judge(plan, events: catalog.events.count, bootOffset: clock.bootOffset),
-            names: plan.policies.map(\.name))
+        current = Entry(plan, number: 0, catalog, clock)
         wanted = Set(plan.events.keys)
     }
 
     /// A plan that will judge; records say when it does.
     mutating func add(_ plan: PolicyPlan, number: UInt32, _ catalog: Catalog, _ clock: Clock) {
         if others.count == 2 { others.remove(at: others[0].number < others[1].number ? 0 : 1) }
-        let judge = Judge(plan, events: catalog.events.count, bootOffset: clock.bootOffset)
-        others.append(Entry(number: number, judge: judge, names: plan.policies.map(\.name)))
+        others.append(Entry(plan, number: number, catalog, clock))
         wanted.formUnion(plan.events.keys)
     }
 
@@ -77,6 +85,17 @@ struct Judges {
     var shown: UInt32 { current.number }
     /// Of its policies.
     var names: [String] { current.names }
+
+    /// Those of its policies whose losses are told.
+    var reporting: UInt64 { current.reporting }
+
+    /// The name of a policy of one of these plans.
+    func name(_ policy: Int, ofPlan number: UInt32) -> String? {
+        guard let plan = ([current] + others).first(where: { $0.number == number }),
+            plan.names.indices.contains(policy)
+        else { return nil }
+        return plan.names[policy]
+    }
 
     /// Those that want an event, whatever is in it.
     func policies(wanting index: Int) -> UInt64 { current.judge.events[index] ?? 0 }

@@ -87,5 +87,6 @@ extension SensorRequest {
         wantsPaths = request.wantsPaths
         ringBytes = request.ringBytes
         lifecycleRingBytes = request.lifecycleRingBytes
+        ringCount = request.ringCount
     }
 }

@@ -12,6 +12,7 @@ enum ProcessTrees {
         _ set: PolicySet, _ programs: ScopePlan.Programs, to sensor: Sensor, plan: UInt32, command: UInt32?,
         isPending: Bool = false
     ) throws(ProbeError) {
+        if plan != 0 { try sensor.forgetProcesses(plan: plan) }
         if !programs.named.isEmpty { try writePrograms(programs, to: sensor, plan: plan) }
         // Once more until nothing is new: what was forked meanwhile may have missed its mark.
         var written: Set<UInt32> = []

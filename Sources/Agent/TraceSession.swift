@@ -25,6 +25,8 @@ public struct TraceRequest: Sendable {
     /// Bytes of each CPU's ring; nil for what suits the number of CPUs.
     public var ringBytes: Int?
     public var lifecycleRingBytes = 4 << 20
+    /// How many rings take what is not of the lifecycle; nil for one for each CPU.
+    public var ringCount: Int?
     public init() {}
 }
 
@@ -49,6 +51,13 @@ public final class TraceSession {
     private var isCommitted = false
     /// Tells what happens while events flow.
     public var say: (String) -> Void = { _ in }
+    /// Is given what became of everything up to now, when it is asked for.
+    public var report: (TraceResult) -> Void = { _ in }
+    /// Records for the state stores alone.
+    private var receivedForState: UInt64 = 0
+    /// Records of events that the agent itself makes.
+    private var made: UInt64 = 0
+    private var losses: LossReporter
     /// Records that the kernel let through and the rest of the filters did not.
     private var filteredLater: UInt64 = 0
     private let clock: Clock
@@ -95,6 +104,7 @@ public final class TraceSession {
         let clock = Clock()
         self.clock = clock
         judges = Judges(plan, catalog, clock)
+        losses = LossReporter(catalog, now: Clock.sinceBoot())
         let processes = processes
         var outputs: [Output] = []
         do {
@@ -112,7 +122,8 @@ public final class TraceSession {
         do {
             sensor = try Sensor(SensorRequest(plan, request), features: features, catalog: catalog)
             try ProcessTrees.write(
-                policies, plan.scope.programs, to: sensor, plan: 0, command: opened?.pid, isPending: opened != nil)
+                policies, plan.scope.programs, to: sensor, plan: 0, command: opened?.pid,
+                isPending: opened != nil)
         } catch {
             // The quick look at the start leaves trials out; now they may tell what is missing.
             throw AgentError(Features().missingRequirement?.reason ?? error.description)
@@ -148,9 +159,10 @@ public final class TraceSession {
         apus_return_free_memory()
         for index in judges.wanted.sorted() {
             let record = AgentEvents.record(
-                of: catalog.events[index], policies: judges.policies(wanting: index), version: request.version,
+                of: catalog.events[index], policies: judges.policies(wanting: index),
+                version: request.version,
                 clock: clock)
-            if let record { unsafe take(record.span.bytes) }
+            if let record { take(made: record) }
         }
         command?.start()
         var status: Int32 = 0
@@ -170,8 +182,10 @@ public final class TraceSession {
             }
             for output in outputs where output.failure != 0 { break loop }
             changePolicies(watch)
-            idleTicks = count == 0 ? min(idleTicks + 1, 40) : 0
-            // One millisecond while something happens, so that rings stay small; four when nothing does.
+            reportLosses(isLast: false)
+            if apus_take_report_request() { report(result()) }
+            idleTicks = count < 8 ? min(idleTicks + 1, 40) : 0
+            // One millisecond while much happens, so that rings stay small; four when little does.
             if !sensor.rings.isFilling { usleep(idleTicks < 40 ? 1000 : 4000) }
         }
         return finish(status)
@@ -187,44 +201,40 @@ public final class TraceSession {
         let before = Clock.sinceBoot()
         sensor.silence()
         while sensor.rings.drain(until: .max, { [self] record in take(record) }) > 0 {}
-        let refusedRuns = sensor.refusedRuns()
-        let counts = (try? sensor.counts()) ?? [:]
-        let escaped = (try? sensor.processesOutsideTreeTable()) ?? 0
-        let unpaired = (try? sensor.unpairedReturns()) ?? 0
+        reportLosses(isLast: true)
+        var result = result(status: commandStatus)
         sensor.detach()
         stopMilliseconds = Double(Clock.sinceBoot() - before) / 1e6
-        let seconds = Double(Clock.sinceBoot() - started) / 1e9
-        var result = TraceResult(seconds: seconds, status: commandStatus)
-        var delivered: UInt64 = 0
+        result.seconds = Double(Clock.sinceBoot() - started) / 1e9
         for (number, output) in outputs.enumerated() {
             let (counts, undelivered) = output.finish(waiting: 3)
-            if number == 0 { delivered = counts.reduce(0, +) }
+            if number == 0 { result.finish(delivered: counts.reduce(0, +), undelivered: undelivered) }
             result.undelivered += undelivered
             if output.failure != 0 { result.outputFailure = output.failure }
         }
-        result.delivered = delivered
-        result.malformed = malformed
         result.commandRefusal = refusal
-        result.refusedRuns = refusedRuns
-        let chosen = judges.wanted
-        result.filtered = filteredLater
-        for (index, counts) in counts {
-            let name = catalog.events[index].name
-            if chosen.contains(index) {
-                result.filtered += counts.filtered
-                if counts.lost > 0 { result.lost.append((name, counts.lost)) }
-                if counts.unspilled > 0 { result.unspilled += counts.unspilled }
-            } else {
-                result.stateLost += counts.lost
-            }
-            if counts.emitted != received[index] {
-                result.unaccounted += Int64(counts.emitted) - Int64(received[index])
-            }
-        }
-        result.escaped = escaped
-        result.unpaired = unpaired
-        result.lost.sort { $0.count > $1.count }
+        return result
+    }
+
+    /// What became of everything up to now. What the outputs have in hand counts as delivered.
+    private func result(status: Int32 = 0) -> TraceResult {
+        var result = TraceResult(seconds: Double(Clock.sinceBoot() - started) / 1e9, status: status)
+        result.refusedRuns = sensor.refusedRuns()
+        result.escaped = (try? sensor.processesOutsideTreeTable()) ?? 0
+        result.unpaired = (try? sensor.unpairedReturns()) ?? 0
+        result.malformed = malformed
         result.evictedProcesses = processes.evictions
+        result.filteredLater = filteredLater
+        result.handedOver = received.reduce(0, &+) &- receivedForState &- filteredLater
+        result.made = made
+        result.receivedForState = receivedForState
+        let chosen = judges.wanted
+        for (index, counts) in (try? sensor.counts()) ?? [:] {
+            result.add(
+                counts, received: received[index], isWanted: chosen.contains(index),
+                name: catalog.events[index].name)
+        }
+        result.sort()
         return result
     }
 
@@ -278,7 +288,26 @@ public final class TraceSession {
         for output in outputs { output.setPolicyNames(judges.names) }
     }
 
+    // MARK: Losses
+
+    /// Tells in the stream what was lost since it was told last.
+    private func reportLosses(isLast: Bool) {
+        let plan = judges.shown
+        let report = losses.look(sensor, now: Clock.sinceBoot(), isLast: isLast, plan: plan) { [judges] in
+            judges.name($0.policy, ofPlan: $0.plan)
+        }
+        guard let report else { return }
+        let policies = judges.reporting & (report.policyBits == 0 ? .max : report.policyBits)
+        if policies != 0 { take(made: AgentEvents.record(of: report, policies: policies, plan: plan)) }
+    }
+
     // MARK: One record
+
+    /// Takes a record that the agent made.
+    private func take(made record: [UInt8]) {
+        made += 1
+        unsafe take(record.span.bytes)
+    }
 
     private func take(_ record: RawSpan) {
         guard var event = EventView(record) else {
@@ -295,7 +324,10 @@ public final class TraceSession {
         if index == forkIndex || index == execIndex, let changed = processes.update(event) {
             for output in outputs { output.forget(process: changed) }
         }
-        guard event.policies != 0 else { return }
+        guard event.policies != 0 else {
+            receivedForState &+= 1
+            return
+        }
         if event.plan != judges.shown { show(event.plan) }
         event.policies = judges.policies(of: event, index: index)
         guard event.policies != 0 else {
@@ -303,43 +335,5 @@ public final class TraceSession {
             return
         }
         for output in outputs { output.write(event, index: index) }
-    }
-}
-
-/// How a run ended.
-public struct TraceResult: Sendable {
-    /// Events that reached the first output.
-    public var delivered: UInt64 = 0
-    /// Events that no ring had room for, most first.
-    public var lost: [(event: String, count: UInt64)] = []
-    public var filtered: UInt64 = 0
-    /// Events that were encoded, or should have been, and that an output did not take.
-    public var undelivered: UInt64 = 0
-    /// Events delivered without their long inputs.
-    public var unspilled: UInt64 = 0
-    /// Records about processes, asked for by nobody, that were lost: paths may be missing.
-    public var stateLost: UInt64 = 0
-    public var malformed: UInt64 = 0
-    /// Runs of hooks that the kernel refused; what they would have reported is lost.
-    public var refusedRuns: UInt64 = 0
-    /// Returns of kernel functions that were missed, or whose entry was not kept.
-    public var unpaired: UInt64 = 0
-    /// Records that the kernel says it emitted and that did not come. Always 0, or a bug.
-    public var unaccounted: Int64 = 0
-    public var evictedProcesses: UInt64 = 0
-    public let seconds: Double
-    /// Exit status of the command, or 0.
-    public let status: Int32
-    /// That and why the kernel refused to execute the command, if it did.
-    public var commandRefusal: String?
-    /// Processes that escaped a tree scope, as its table was full.
-    public var escaped: UInt64 = 0
-    /// The errno with which an output failed, or 0.
-    public var outputFailure: Int32 = 0
-
-    public var lostTotal: UInt64 { lost.reduce(0) { $0 + $1.count } }
-    init(seconds: Double, status: Int32) {
-        self.seconds = seconds
-        self.status = status
     }
 }

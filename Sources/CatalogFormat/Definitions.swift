@@ -26,7 +26,7 @@ public enum EventSource: Sendable, Equatable {
     case systemCall(number: Int?, compatNumber: Int?, trait: SystemCallTrait?)
     /// Hooks in the kernel, all of which it needs but the optional ones.
     case hooks([Hook])
-    /// The agent itself, once at start.
+    /// The agent itself: once at start, or when it has something to tell.
     case agent
 }
 

@@ -6,6 +6,8 @@ public struct EventSelection: Sendable {
     public private(set) var events: [Int]
     /// Of them, those asked for by name: an event that this kernel cannot give is then an error.
     public private(set) var named: Set<Int>
+    /// Events that were taken out, chosen or not.
+    public let removed: Set<Int>
 
     /// - Parameter items: each may be a list; nothing chosen means the set `default` and what a
     ///   person expects to see first.
@@ -30,6 +32,7 @@ public struct EventSelection: Sendable {
         }
         events = chosen.sorted()
         self.named = named.intersection(chosen)
+        self.removed = removed
     }
 
     /// Takes events out that cannot be given.

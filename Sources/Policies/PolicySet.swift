@@ -9,6 +9,8 @@ public struct Policy: Sendable {
     public internal(set) var scope: Scope
     /// By dense index of the event.
     public internal(set) var rules: [Int: Rule] = [:]
+    /// What it loses is told in the stream.
+    public internal(set) var reportsLosses = true
 
     /// What a policy wants of one event.
     public struct Rule: Sendable {
@@ -105,6 +107,7 @@ public struct PolicySet: Sendable {
                     diagnostics.append(PolicyDiagnostic(message, at: first.position, severity: .warning))
                 }
             }
+            policy.reportsLosses = !document.removed.contains { catalog.events[$0].id == .lost_events }
             policies.append(policy)
         }
         return (policies, diagnostics)
@@ -133,6 +136,7 @@ public struct PolicySet: Sendable {
             for event in selection.events {
                 policy.rules[event] = Policy.Rule(isNamed: selection.named.contains(event))
             }
+            policy.reportsLosses = !selection.removed.contains { catalog.events[$0].id == .lost_events }
         }
         var diagnostics: [PolicyDiagnostic] = []
         for (event, filters) in filters.sorted(by: { $0.key < $1.key }) {

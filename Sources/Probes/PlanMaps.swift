@@ -24,7 +24,7 @@ enum PlanMaps {
                 }
             }
             try object.setConstant("scope", to: constants(request.scope))
-            return try object.setConstant("has_scope", to: isRestricted(request.scope))
+            return try object.setConstant("has_scope", to: keys(request.scope) != 0)
         }
         let plans = request.isChangeable ? Int(APUS_PLANS) : 1
         let room = request.filters.room
@@ -118,8 +118,14 @@ enum PlanMaps {
 
     // MARK: Scope
 
-    private static func isRestricted(_ scope: ScopePlan) -> Bool {
-        scope.used.contains { $0 != 0 } || scope.onlyNew | scope.onlyOld | scope.programs.used != 0
+    /// What any policy restricts, by `enum apus_scope_key`.
+    private static func keys(_ scope: ScopePlan) -> UInt64 {
+        var keys: UInt64 = 0
+        for (key, policies) in scope.used.enumerated() where policies != 0 { keys |= 1 << UInt64(key) }
+        if scope.programs.used != 0 { keys |= 1 << UInt64(APUS_SCOPE_PROGRAM.rawValue) }
+        if scope.follow != 0 { keys |= 1 << UInt64(APUS_SCOPE_FOLLOW.rawValue) }
+        if scope.onlyNew | scope.onlyOld != 0 { keys |= 1 << UInt64(APUS_SCOPE_AGE.rawValue) }
+        return keys
     }
 
     private static func constants(_ scope: ScopePlan) -> apus_scope_plan {
@@ -137,7 +143,7 @@ enum PlanMaps {
                 unsafe $0.storeBytes(of: program.mountNamespace, toByteOffset: index * 8 + 4, as: UInt32.self)
             }
         }
-        constants.is_used = isRestricted(scope) ? 1 : 0
+        constants.keys = keys(scope)
         unsafe withUnsafeMutableBytes(of: &constants.used) { unsafe $0.copyBytes(from: scope.used.bytes) }
         unsafe withUnsafeMutableBytes(of: &constants.otherwise) {
             unsafe $0.copyBytes(from: scope.otherwise.bytes)

@@ -98,6 +98,9 @@ public final class RingSet {
     /// Of the first ring behind that of the lifecycle.
     var firstBulkDescriptor: Int32 { rings.count > 1 ? rings[1].descriptor.raw : -1 }
 
+    /// Rings behind that of the lifecycle.
+    var bulkCount: Int { rings.count - 1 }
+
     /// Hands over, oldest first, the records that were stamped up to `limit` (ns since boot).
     ///
     /// With a limit of the current time, taken before the call, the records of one thread come in its

@@ -34,6 +34,8 @@ public struct SensorRequest: Sendable {
     /// the number of CPUs.
     public var ringBytes: Int?
     public var lifecycleRingBytes = 4 << 20
+    /// Bulk rings, a power of two up to 64. Nil for one for each CPU.
+    public var ringCount: Int?
     public init() {}
 }
 
@@ -48,13 +50,13 @@ public final class Sensor {
     public private(set) var absent: [Int: String]
     public let timings: Timings
 
-    private let loaded: LoadedPrograms
+    let loaded: LoadedPrograms
     private let hooks: AttachedHooks
     private var plan: SensorPlan
     /// Number of the plan that judges.
     private var planNumber: UInt32 = 0
     private let catalog: Catalog
-    private var object: BPFObject { _read { yield loaded.object } }
+    var object: BPFObject { _read { yield loaded.object } }
 
     /// How long the parts of starting took, in milliseconds.
     public struct Timings: Sendable {
@@ -189,13 +191,15 @@ public final class Sensor {
 
     // MARK: Setting up
 
-    private static let processors = max(1, Int(libbpf_num_possible_cpus()))
-    /// A power of two.
-    private static let ringCount = {
+    static let processors = max(1, Int(libbpf_num_possible_cpus()))
+
+    /// Bulk rings: as many as CPUs, rounded up to a power of two.
+    private static func ringCount(_ request: SensorRequest) -> Int {
+        if let count = request.ringCount { return count }
         var count = 1
         while count < min(processors, 64) { count *= 2 }
         return count
-    }()
+    }
 
     /// Sets sizes and constants of an object that is not loaded yet.
     static func prepare(
@@ -209,7 +213,7 @@ public final class Sensor {
         try object.setConstant("self_pid_ns", to: PIDNamespace.own)
         try object.setConstant("has_rdonly_cast", to: features.types?.hasReadOnlyCast ?? false)
         try object.setConstant("has_group_dead", to: features.types?.hasGroupDead ?? false)
-        try object.setConstant("ring_mask", to: UInt32(ringCount - 1))
+        try object.setConstant("ring_mask", to: UInt32(ringCount(request) - 1))
         try object.setConstant("want_environment", to: request.wantsEnvironment)
         try object.setConstant("want_paths", to: request.wantsPaths)
         try PlanMaps.prepare(object, request, absent: absent, catalog)
@@ -219,6 +223,7 @@ public final class Sensor {
     private static func fill(
         _ object: borrowing BPFObject, _ request: SensorRequest
     ) throws(ProbeError) -> [Ring] {
+        let ringCount = ringCount(request)
         let ringBytes = request.ringBytes ?? ringBytes(ringCount)
         var rings = [try Ring(duplicate(object.mapDescriptor("lifecycle")), size: request.lifecycleRingBytes)]
         for index in 0..<ringCount {
@@ -244,7 +249,7 @@ public final class Sensor {
     public func silence() {
         hooks.detachEssential()
         guard let bulk = try? object.mapDescriptor("bulk") else { return }
-        for index in 0..<UInt32(Self.ringCount) {
+        for index in 0..<UInt32(rings.bulkCount) {
             var key = index
             // Returns when no program uses the ring any more (maybe_wait_bpf_programs, kernel/bpf/syscall.c).
             unsafe _ = bpf_map_delete_elem(bulk, &key)
@@ -282,6 +287,32 @@ public final class Sensor {
         try BPFMap.update(descriptor, pid, value)
     }
 
+    /// Takes back what the plan before the last said of processes, whose place another plan is to have.
+    public func forgetProcesses(plan: UInt32) throws(ProbeError) {
+        let descriptor = try object.mapDescriptor("scope_processes")
+        // Again until nothing is found: a child that is made meanwhile has what its parent had.
+        for _ in 0..<10 {
+            var isClear = true
+            for key in try BPFMap.keys(descriptor, size: 4) {
+                var value = apus_process()
+                guard unsafe bpf_map_lookup_elem(descriptor, key, &value) == 0 else { continue }
+                let isFirst = plan % UInt32(APUS_PLANS) == 0
+                let tree = isFirst ? value.tree.0 : value.tree.1
+                let follows = isFirst ? value.follows.0 : value.follows.1
+                if tree.equals | tree.mentioned | follows == 0 { continue }
+                isClear = false
+                if isFirst {
+                    (value.tree.0, value.follows.0) = (apus_scope_marks(), 0)
+                } else {
+                    (value.tree.1, value.follows.1) = (apus_scope_marks(), 0)
+                }
+                // Not of one that ended meanwhile.
+                unsafe _ = bpf_map_update_elem(descriptor, key, &value, UInt64(BPF_EXIST))
+            }
+            if isClear { return }
+        }
+    }
+
     /// The processes that are in any tree, and what a plan says of them.
     public func processesInTrees(plan: UInt32) throws(ProbeError) -> [UInt32: (
         equals: UInt64, mentioned: UInt64
@@ -297,61 +328,6 @@ public final class Sensor {
         }
         return processes
     }
-
-    // MARK: Counters
-
-    /// What became of one event's records, over all CPUs.
-    public struct Counts: Sendable {
-        public var emitted: UInt64 = 0
-        public var lost: UInt64 = 0
-        public var filtered: UInt64 = 0
-        public var unspilled: UInt64 = 0
-    }
-
-    /// By dense index of the event.
-    public func counts() throws(ProbeError) -> [Int: Counts] {
-        var counts: [Int: Counts] = [:]
-        for index in 0..<Catalog.builtIn.events.count {
-            let sum = try sum(UInt32(index))
-            if sum.emitted | sum.lost | sum.filtered | sum.unspilled != 0 { counts[index] = sum }
-        }
-        return counts
-    }
-
-    private func sum(_ index: UInt32) throws(ProbeError) -> Counts {
-        let descriptor = try object.mapDescriptor("counters")
-        var values = [apus_counters](
-            repeating: apus_counters(), count: max(1, Int(libbpf_num_possible_cpus())))
-        var key = index
-        let status = unsafe values.withUnsafeMutableBytes {
-            unsafe bpf_map_lookup_elem(descriptor, &key, $0.baseAddress)
-        }
-        guard status == 0 else {
-            throw ProbeError("the counters cannot be read: \(BPFObject.errnoText(-status))")
-        }
-        var sum = Counts()
-        for value in values {
-            sum.emitted &+= value.emitted
-            sum.lost &+= value.lost
-            sum.filtered &+= value.filtered
-            sum.unspilled &+= value.unspilled
-        }
-        return sum
-    }
-
-    /// Children of traced processes that are not traced, as the table of the tree scope was full.
-    public func processesOutsideTreeTable() throws(ProbeError) -> UInt64 {
-        try sum(UInt32(APUS_COUNTER_TREE_FULL)).lost
-    }
-
-    /// Returns of kernel functions whose entry was not kept: too many were in progress.
-    public func unpairedReturns() throws(ProbeError) -> UInt64 {
-        try sum(UInt32(APUS_COUNTER_UNPAIRED)).lost
-    }
-
-    /// How often the kernel refused to run a program of ours because one was running on that CPU.
-    /// What those runs would have emitted is in no other counter.
-    public func refusedRuns() -> UInt64 { loaded.refusedRuns() }
 
     private static func duplicate(_ descriptor: Int32) throws(ProbeError) -> OwnedDescriptor {
         let copy = dup(descriptor)

@@ -103,7 +103,7 @@ enum EventsCommands {
     /// Where an event is hooked on this kernel.
     static func hooks(_ event: EventDefinition, _ features: Features) -> [String] {
         switch event.source {
-        case .agent: return ["the agent itself, at start"]
+        case .agent: return ["the agent itself"]
         case .hooks(let hooks):
             return hooks.map { hook in
                 let options = features.options(of: hook)

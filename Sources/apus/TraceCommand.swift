@@ -30,8 +30,8 @@ enum TraceCommand {
                 "how kernel functions are hooked: fentry (trampolines), kprobe, multi (one kprobe for all), or auto (default)"
             ),
             Option(
-                "buffers", "b", value: "KEY=PAGES",
-                "kernel.events=N pages for each CPU's ring (default 4096, less with many CPUs), kernel.control-plane=N for the lifecycle ring (default 1024); powers of two"
+                "buffers", "b", value: "KEY=NUMBER",
+                "kernel.events=N pages for each ring (default 4096, less with many CPUs), kernel.rings=N rings (default one for each CPU, 64 at most), kernel.control-plane=N pages for the lifecycle ring (default 1024); powers of two"
             ),
             Option(
                 "enrichment", "E", value: "WHAT", choices: ["environment"],
@@ -45,7 +45,8 @@ enum TraceCommand {
         details: """
             Without events: executions, exits, and the set `default`. Without a scope or a command: the whole
             host. With a command, tracing ends when it ends, with its exit status. Ctrl-C ends tracing;
-            what is left in the kernel is still printed, and a summary on standard error.
+            what is left in the kernel is still printed, and a summary on standard error; SIGUSR1 prints one
+            meanwhile.
 
             Examples:
               apus trace -- ls -l
@@ -102,10 +103,11 @@ enum TraceCommand {
         for note in session.notes { Console.note(note) }
         if wantsTimings { Console.note(session.startTimings) }
         session.say = { Console.note($0) }
+        session.report = { TraceSummary($0, isInterim: true).print() }
         let result = session.run()
         if wantsTimings { Console.note("stopped in \(Int(session.stopMilliseconds.rounded())) ms") }
         if result.outputFailure == EPIPE { return 0 }
-        summarize(result)
+        TraceSummary(result).print()
         if result.outputFailure != 0 {
             Console.note("an output failed: \(unsafe String(cString: strerror(result.outputFailure)))")
             return 1
@@ -113,61 +115,27 @@ enum TraceCommand {
         return result.status
     }
 
-    private static func summarize(_ result: TraceResult) {
-        let milliseconds = Int(result.seconds * 1000)
-        let time = "\(milliseconds / 1000).\(String(String(1000 + milliseconds % 1000).dropFirst())) s"
-        Console.note(
-            "delivered \(result.delivered) lost \(result.lostTotal) filtered \(result.filtered) in \(time)")
-        for (event, count) in result.lost.prefix(10) {
-            Console.note("lost \(count) of \(event): the ring was full; make it larger with --buffers")
-        }
-        if result.lost.count > 10 { Console.note("and \(result.lost.count - 10) more events with losses") }
-        if result.undelivered > 0 {
-            Console.note("undelivered \(result.undelivered): an output did not take them")
-        }
-        if result.unspilled > 0 {
-            Console.note(
-                "without their long arguments: \(result.unspilled); too many long calls were in progress")
-        }
-        if result.stateLost > 0 {
-            Console.note(
-                "lost \(result.stateLost) records about processes: some paths of executables may be missing")
-        }
-        if result.evictedProcesses > 0 {
-            Console.note("forgot \(result.evictedProcesses) processes: their table was full")
-        }
-        if let refusal = result.commandRefusal { Console.note(refusal) }
-        if result.escaped > 0 {
-            Console.note("\(result.escaped) processes are missing: the table of the tree scope was full")
-        }
-        if result.refusedRuns > 0 {
-            Console.note(
-                "the kernel refused \(result.refusedRuns) runs of hooks: so many events may be missing")
-        }
-        if result.unpaired > 0 {
-            Console.note(
-                "\(result.unpaired) returns of kernel functions were missed: as many events are missing")
-        }
-        if result.malformed > 0 { Console.note("malformed records: \(result.malformed)") }
-        if result.unaccounted != 0 {
-            Console.note("records unaccounted for: \(result.unaccounted); please report this")
-        }
-    }
-
     private static func setBuffer(_ text: String, _ request: inout TraceRequest) throws {
-        let parts = text.split(separator: "=", maxSplits: 1).map(String.init)
-        guard parts.count == 2, let pages = Int(parts[1]), pages > 0, pages <= 1 << 18,
-            pages & (pages - 1) == 0
+        let parts = text.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
+        guard parts.count == 2, let number = Int(parts[1]), number > 0, number <= 1 << 18,
+            number & (number - 1) == 0
         else {
             throw UsageError(
-                "--buffers is KEY=PAGES with a power of two of pages, as kernel.events=1024, not '\(text)'")
+                "--buffers is KEY=NUMBER with a power of two, as kernel.events=1024, not '\(text)'")
         }
-        let bytes = pages * sysconf(Int32(_SC_PAGESIZE))
+        let bytes = number * sysconf(Int32(_SC_PAGESIZE))
         switch parts[0] {
         case "kernel.events": request.ringBytes = bytes
         case "kernel.control-plane": request.lifecycleRingBytes = bytes
+        case "kernel.rings":
+            guard number <= 64 else {
+                throw UsageError("--buffers kernel.rings is 64 at most, not \(number)")
+            }
+            request.ringCount = number
         default:
-            throw UsageError("unknown buffer '\(parts[0])'; there are kernel.events and kernel.control-plane")
+            throw UsageError(
+                "unknown buffer '\(parts[0])'; there are kernel.events, kernel.control-plane and kernel.rings"
+            )
         }
     }
 }

@@ -1,15 +1,20 @@
 """What may go wrong, and what users and hostile programs may do: each test raises Failure."""
 
+import faults_accounting
+import faults_filters
 import faults_hostile
 import faults_output
 import faults_policies
 import faults_processes
+import faults_reload
 import faults_scope
 import faults_usage
 from support import Failure, nothing_left  # noqa: F401  (run knows Failure from here)
 
 TESTS = [
     nothing_left(test)
-    for module in (faults_usage, faults_policies, faults_output, faults_scope, faults_processes, faults_hostile)
+    for module in (
+        faults_usage, faults_policies, faults_filters, faults_reload, faults_output, faults_scope, faults_processes,
+        faults_hostile, faults_accounting)
     for test in module.TESTS
 ]

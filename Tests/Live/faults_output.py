@@ -81,8 +81,8 @@ def stopped_reader(apus, scenario, folder):
         read, write = os.pipe()
         try:
             with Waiting(f"{scenario} flood {count} >{mark}.out; touch {mark}") as work, Tracer(
-                apus, folder, ["--hooks", hooks, "--events", "getppid", "--buffers", "kernel.events=64", "--scope",
-                               f"tree={work.pid}", "--scope", "comm=scenario"],
+                apus, folder, ["--hooks", hooks, "--events", "getppid,-lost_events", "--buffers", "kernel.events=64",
+                               "--scope", f"tree={work.pid}", "--scope", "comm=scenario"],
                 output="json", stdout=write,
             ) as tracer:
                 work.go()
@@ -102,7 +102,7 @@ def stopped_reader(apus, scenario, folder):
 def stopped_tracer(apus, scenario, folder):
     """Apus itself is stopped for a while: the traced program goes on, and the count is right after."""
     with Waiting(f"exec {scenario} flood 300000") as work, Tracer(
-        apus, folder, ["--hooks", "all", "--events", "getppid", "--scope", f"tree={work.pid}"]
+        apus, folder, ["--hooks", "all", "--events", "getppid,-lost_events", "--scope", f"tree={work.pid}"]
     ) as tracer:
         tracer.process.send_signal(signal.SIGSTOP)
         work.go()
@@ -207,7 +207,8 @@ def ignored_hangup(apus, scenario, folder):
 def counted(apus, scenario, folder, hooks, pages, words, count):
     """Into a file, whose disk may be slower than the flood: what is not in it is lost, to the digit."""
     buffers = ["--buffers", f"kernel.events={pages}"] if pages else []
-    seen = trace(apus, folder, ["--hooks", hooks, "--events", "getppid", *buffers], [scenario, *words], whole=False)
+    seen = trace(apus, folder, ["--hooks", hooks, "--events", "getppid,-lost_events", *buffers], [scenario, *words],
+                 whole=False)
     check(seen.delivered + seen.lost == count, f"{hooks}: {seen.delivered} + {seen.lost} is not {count}: {seen}")
     check(not pages or seen.lost > 0, f"so small a ring lost nothing: {seen}")
 
@@ -215,7 +216,7 @@ def counted(apus, scenario, folder, hooks, pages, words, count):
 def uncounted(apus, scenario, hooks, output, words, count):
     """Default buffers take the whole flood; a busy machine may need another attempt."""
     for _ in range(5):
-        result = run([apus, "trace", "--hooks", hooks, "--events", "getppid", "--output", output, "--",
+        result = run([apus, "trace", "--hooks", hooks, "--events", "getppid,-lost_events", "--output", output, "--",
                       scenario, *words])
         check(result.delivered + result.lost == count, f"{hooks}, {output}: {result}")
         if result.lost == 0:

@@ -215,6 +215,10 @@ enum apus_scope_key {
 	APUS_SCOPE_CGROUP,
 	APUS_SCOPE_TREE,
 	APUS_SCOPE_KEYS,
+	/* Further bits of `keys`. */
+	APUS_SCOPE_PROGRAM = APUS_SCOPE_KEYS,
+	APUS_SCOPE_FOLLOW,
+	APUS_SCOPE_AGE,
 };
 
 #define APUS_UTS_BYTES 64
@@ -259,7 +263,7 @@ struct apus_scope_plan {
 	__u64 used[APUS_SCOPE_KEYS];     /* policies that restrict this key */
 	__u64 otherwise[APUS_SCOPE_KEYS]; /* of them, those that match a value nobody mentions (`!=` only) */
 	__u64 ranged[2];                 /* of them, those with a range, for PID and UID */
-	__u64 is_used;                   /* there is any restriction */
+	__u64 keys;                      /* a bit for each enum apus_scope_key that any policy restricts */
 	__u64 since;                     /* processes are new that began later, in ns since boot */
 	__u64 only_new;                  /* policies that take new processes only */
 	__u64 only_old;
@@ -272,18 +276,54 @@ struct apus_scope_plan {
 	struct apus_range ranges[2][APUS_MAX_POLICIES];
 };
 
-/* ---- Counters, per CPU and event ------------------------------------------------------------ */
+/* ---- Counters ------------------------------------------------------------------------------ */
 
 #define APUS_MAX_EVENTS 1024
 #define APUS_COUNTER_TREE_FULL (APUS_MAX_EVENTS - 1) /* `lost`: children that the tree scope had no room for */
 #define APUS_COUNTER_UNPAIRED (APUS_MAX_EVENTS - 2)  /* `lost`: returns of functions whose entry was not kept */
+#define APUS_COUNTER_NAMELESS (APUS_MAX_EVENTS - 3)  /* `lost`: losses that the table by policy had no room for */
 
-struct apus_counters {
-	__u64 emitted;     /* records submitted to a ring */
-	__u64 lost;        /* the ring had no room */
-	__u64 filtered;    /* outside all policies' scopes, or not what their filters want */
-	__u64 unspilled;   /* emitted, but its long input could not be kept between entry and exit */
+/* Why a record did not come into a ring. */
+enum apus_loss_cause {
+	APUS_LOSS_RING,    /* the ring had no room */
+	APUS_LOSS_SCRATCH, /* there was nowhere to put it together */
+	APUS_LOSS_SHED,    /* the ring was nearly full, and events of its class give way to others */
+	APUS_LOSS_LIMIT,   /* its policies were over their limits */
+	APUS_LOSS_CAUSES,
 };
+
+/* Per CPU and event. */
+struct apus_counters {
+	__u64 emitted;    /* records submitted to a ring, those for the state stores among them */
+	__u64 filtered;   /* outside all policies' scopes, or not what their filters want */
+	__u64 unspilled;  /* emitted, but its long input could not be kept between entry and exit */
+	__u64 state_lost; /* for the state stores only, and lost by whatever cause */
+	__u64 lost[APUS_LOSS_CAUSES]; /* records that a policy asked for */
+};
+
+/* The same losses by policy, per CPU. */
+struct apus_loss_key {
+	__u32 plan; /* number of the plan that the policy is in */
+	__u16 index;
+	__u8 policy;
+	__u8 cause;
+};
+
+/* And by process, of which the last that lost something are kept. */
+struct apus_loser {
+	__u64 start; /* of the process, ns since boot */
+	__u32 pid;   /* as the initial pid namespace sees it */
+	__u32 reserved;
+};
+
+/* All of them together, in two rows: what only grows, and when it began to since the reader looked last. */
+struct apus_loss_total {
+	__u64 count;
+	__u64 time; /* of the last in row 0, of the first in row 1; ns since boot */
+};
+
+#define APUS_LOSS_KEYS 8192
+#define APUS_LOSERS 1024
 
 _Static_assert(sizeof(struct apus_record) == 120, "apus_record");
 _Static_assert(sizeof(struct apus_blob) == 8, "apus_blob");
@@ -295,6 +335,9 @@ _Static_assert(sizeof(struct apus_state) == 16, "apus_state");
 _Static_assert(sizeof(struct apus_event_plan) == 16, "apus_event_plan");
 _Static_assert(sizeof(struct apus_scope_value) == 32, "apus_scope_value");
 _Static_assert(sizeof(struct apus_process) == 80, "apus_process");
-_Static_assert(sizeof(struct apus_counters) == 32, "apus_counters");
+_Static_assert(sizeof(struct apus_counters) == 64, "apus_counters");
+_Static_assert(sizeof(struct apus_loss_key) == 8, "apus_loss_key");
+_Static_assert(sizeof(struct apus_loser) == 16, "apus_loser");
+_Static_assert(sizeof(struct apus_loss_total) == 16, "apus_loss_total");
 
 #endif

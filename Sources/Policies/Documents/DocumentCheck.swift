@@ -219,6 +219,7 @@ struct DocumentCheck {
             }
         }
         document.rules = choice.finish()
+        document.removed = choice.removed
         if choice.isEmpty && diagnostics.count == before {
             error(
                 "no event is left: the rules only take events out; choose some, as tag=default",

@@ -25,6 +25,8 @@ public struct PolicyDocument: Sendable {
     /// As written; ``scope(hostMountNamespace:resolveGroup:)`` parses them.
     public internal(set) var scopeItems: [Located<String>] = []
     public internal(set) var rules: [PolicyRule] = []
+    /// Dense indexes of the events that rules take out, chosen or not.
+    public internal(set) var removed: Set<Int> = []
     /// Of rules that have no actions: `log`, `print`.
     public internal(set) var defaultActions: [Located<String>] = []
     /// As written, not checked.

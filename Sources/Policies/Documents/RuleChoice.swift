@@ -9,7 +9,8 @@ struct RuleChoice {
     private var broad: [Set<Int>] = []
     /// The rule that names the event.
     private var owners: [Int: Int] = [:]
-    private var removed: Set<Int> = []
+    /// Events that are taken out, chosen or not.
+    private(set) var removed: Set<Int> = []
     private(set) var diagnostics: [PolicyDiagnostic] = []
 
     init(catalog: Catalog) { self.catalog = catalog }

@@ -89,7 +89,9 @@ public struct FilterTables: Sendable {
             row.used = .max
             row.kind = UInt8(APUS_TEST_STRING.rawValue)
             row.field = UInt8(field)
-            let entries = paths.map { TrieTable.Entry(bytes: $0.key.bytes, policies: $0.value, isWhole: true) }
+            let entries = paths.map {
+                TrieTable.Entry(bytes: $0.key.bytes, policies: $0.value, isWhole: true)
+            }
             guard programs.tests.count < Int(APUS_MAX_PROGRAM_TESTS), tests.count < room.tests,
                 let root = trie.add(entries)
             else { return false }
