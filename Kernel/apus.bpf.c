@@ -9,8 +9,8 @@
 
 #include "lib/maps.h"
 #include "lib/task.h"
-#include "lib/scope.h"
 #include "lib/scratch.h"
+#include "lib/scope.h"
 #include "lib/loss.h"
 #include "lib/filter.h"
 #include "lib/record.h"

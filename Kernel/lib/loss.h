@@ -21,9 +21,9 @@ static __always_inline void add_to(void *map, const void *key)
 
 /* Counts a record of the current task as lost. Global, so that what happens seldom is verified once and is not in the
  * way of what happens often. */
-__noinline int lose(u32 index, u64 policies, u32 cause)
+__noinline int lose(u32 index, u64 policies, u32 cause, u32 plan)
 {
-	struct apus_loss_key key = {.plan = has_plan ? current_plan : 0, .index = index, .cause = cause};
+	struct apus_loss_key key = {.plan = plan, .index = index, .cause = cause};
 	struct apus_loser loser = {.pid = bpf_get_current_pid_tgid() >> 32};
 	struct task_struct *task = current_task();
 	struct apus_loss_total *total;

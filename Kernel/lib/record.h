@@ -29,7 +29,7 @@ static __always_inline void submit(void *ring, struct scratch *s)
 	if (bpf_ringbuf_output(ring, &s->record, size, BPF_RB_NO_WAKEUP) == 0)
 		count(s->index, COUNT_EMITTED);
 	else
-		lose(s->index, s->record.policies, APUS_LOSS_RING);
+		lose(s->index, s->record.policies, APUS_LOSS_RING, s->record.plan);
 }
 
 /* ---- Events that are no system calls ----
@@ -44,9 +44,9 @@ static __always_inline void submit(void *ring, struct scratch *s)
  * Values that are not set are 0. Who begins must finish, or abandon. */
 
 /* Of an event that is no system call, in the plan that judges. */
-static __always_inline struct apus_event_plan *event_plan(u32 index)
+static __always_inline struct apus_event_plan *event_plan(u32 index, u32 plan)
 {
-	u32 key = plan_slot() * APUS_MAX_EVENTS + index;
+	u32 key = plan % APUS_PLANS * APUS_MAX_EVENTS + index;
 
 	return bpf_map_lookup_elem(&event_plans, &key);
 }
@@ -58,7 +58,7 @@ static __always_inline u64 policies_for(u32 index)
 
 	if (!has_plan)
 		return wanted[index];
-	plan = event_plan(index);
+	plan = event_plan(index, judging_plan());
 	return plan ? plan->policies : 0;
 }
 
@@ -69,18 +69,19 @@ __noinline u32 begin_record(u32 event, u32 index, u32 fields, u32 options)
 	struct task_struct *own = own_task();
 	struct scratch *s;
 	struct apus_event_plan *plan = NULL;
+	u32 number = judging_plan();
 	u64 policies;
 
 	if (index >= INDEX_FIRST_SYSCALL)
 		return 0;
 	if (has_plan) {
-		plan = event_plan(index);
+		plan = event_plan(index, number);
 		policies = plan ? plan->policies : 0;
 	} else {
 		policies = wanted[index];
 	}
 	if (policies) {
-		policies = in_scope(own, policies, options);
+		policies = in_scope(own, policies, options, number);
 		if (!policies)
 			count(index, COUNT_FILTERED);
 	}
@@ -88,11 +89,12 @@ __noinline u32 begin_record(u32 event, u32 index, u32 fields, u32 options)
 		return 0;
 	s = claim_scratch();
 	if (!s) {
-		lose(index, policies, APUS_LOSS_SCRATCH);
+		lose(index, policies, APUS_LOSS_SCRATCH, number);
 		return 0;
 	}
 	fill_identity(&s->record, own, own_syscall(own), in_compat_syscall(own));
 	s->record.event = event;
+	s->record.plan = number;
 	s->record.policies = policies;
 	s->record.value_count = fields;
 	if (plan)

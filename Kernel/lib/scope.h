@@ -8,21 +8,23 @@
 
 typedef const volatile struct apus_scope_plan *scope_plan;
 
-/* Which of the two plans judges. */
-static __always_inline u32 plan_slot(void)
+/* The number of the plan that judges. A program asks once, as another may take over at any moment. */
+static __always_inline u32 judging_plan(void)
 {
-	return has_plan ? current_plan % APUS_PLANS : 0;
+	return has_plan ? current_plan : 0;
 }
 
-static __always_inline scope_plan current_scope(u32 slot)
+static __always_inline scope_plan scope_of(u32 plan)
 {
+	u32 slot = plan % APUS_PLANS;
+
 	return has_plan ? bpf_map_lookup_elem(&scope_plans, &slot) : &scope;
 }
 
 /* Global, as the verifier would follow the loop once for each way to it. */
-__noinline u64 policies_in_range(u32 which, u32 value)
+__noinline u64 policies_in_range(u32 which, u32 value, u32 plan)
 {
-	scope_plan scope = current_scope(plan_slot());
+	scope_plan scope = scope_of(plan);
 	u64 in = 0;
 
 	if (!scope || which > 1)
@@ -33,9 +35,9 @@ __noinline u64 policies_in_range(u32 which, u32 value)
 	return in & scope->ranged[which];
 }
 
-static __always_inline u64 in_ranges(scope_plan scope, u32 which, u32 value)
+static __always_inline u64 in_ranges(scope_plan scope, u32 which, u32 value, u32 plan)
 {
-	return scope->ranged[which] ? policies_in_range(which, value) : 0;
+	return scope->ranged[which] ? policies_in_range(which, value, plan) : 0;
 }
 
 /* The policies that a key lets through, given what its map says of the value. */
@@ -84,14 +86,58 @@ static __always_inline u64 take_program(scope_plan restrictions, struct apus_pro
 
 #define BIT(n) (1ULL << (n))
 
-/* Of some policies, those in whose scope the current task is; `own` is from own_task(). */
-static __always_inline u64 restrict_by(scope_plan restrictions, u32 slot, struct task_struct *own, u64 policies,
-				       u32 moment)
+/* The policies that the name of the current task lets through. These are global as names take room in a frame, and the
+ * frames of all callers together have 512 bytes. */
+__noinline u64 allowed_task_name(u32 plan)
 {
+	struct comm comm = {};
+	struct apus_scope_marks *marks;
+	scope_plan restrictions;
+
+	bpf_get_current_comm(comm.bytes, sizeof(comm.bytes));
+	marks = FIND_MARKS(scope_comm, comm, plan % APUS_PLANS);
+	restrictions = scope_of(plan);
+	return restrictions ? allowed(restrictions, APUS_SCOPE_COMM, marks, 0) : 0;
+}
+
+/* The same of its host's name, which is put together in a scratch. Without one, whatever is begun is lost and counted. */
+__noinline u64 allowed_host_name(u32 plan)
+{
+	struct uts_namespace *uts = TASK(current_task(), nsproxy, uts_ns);
+	struct scratch *s = claim_scratch();
+	struct apus_scope_value *value;
+	scope_plan restrictions;
+	u64 policies = ~0ULL;
+
+	if (!s)
+		return policies;
+	__builtin_memset(s->data, 0, sizeof(struct uts_name));
+	bpf_core_read_str(s->data, sizeof(struct uts_name), &uts->name.nodename);
+	value = bpf_map_lookup_elem(&scope_uts, s->data);
+	restrictions = scope_of(plan);
+	if (restrictions)
+		policies = allowed(restrictions, APUS_SCOPE_UTS, MARKS(value, plan % APUS_PLANS), 0);
+	release_scratch(s);
+	return policies;
+}
+
+/* Of some policies, those in whose scope the current task is. Global, as the verifier would follow all its ways once for
+ * each place that asks, and as its frame is large. */
+__noinline u64 restrict_scope(u64 policies, u32 moment, u32 plan)
+{
+	struct task_struct *own = own_task();
 	struct task_struct *task = HAS_HELPER(get_current_task_btf) ? readable(own) : own;
 	u32 pid = TASK(own, tgid), tid = TASK(own, pid);
 	struct apus_process *process = NULL;
-	u64 followed = 0, keys = restrictions->keys;
+	scope_plan restrictions = scope_of(plan);
+	u32 slot = plan % APUS_PLANS;
+	u64 followed = 0, keys;
+
+	if (!restrictions)
+		return 0;
+	keys = restrictions->keys;
+	if (has_plan && !keys)
+		return policies;
 
 	if (keys & (BIT(APUS_SCOPE_TREE) | BIT(APUS_SCOPE_PROGRAM) | BIT(APUS_SCOPE_FOLLOW))) {
 		process = bpf_map_lookup_elem(&scope_processes, &pid);
@@ -121,18 +167,15 @@ static __always_inline u64 restrict_by(scope_plan restrictions, u32 slot, struct
 			}
 		}
 		policies &= allowed(restrictions, APUS_SCOPE_PID, &both,
-				    in_ranges(restrictions, 0, pid) | in_ranges(restrictions, 0, tid));
+				    in_ranges(restrictions, 0, pid, plan) | in_ranges(restrictions, 0, tid, plan));
 	}
 	if (keys & BIT(APUS_SCOPE_UID)) {
 		u32 uid = TASK(task, cred, uid.val);
 		policies &= allowed(restrictions, APUS_SCOPE_UID, FIND_MARKS(scope_uid, uid, slot),
-				    in_ranges(restrictions, 1, uid));
+				    in_ranges(restrictions, 1, uid, plan));
 	}
-	if (keys & BIT(APUS_SCOPE_COMM)) {
-		struct comm comm = {};
-		bpf_get_current_comm(comm.bytes, sizeof(comm.bytes));
-		policies &= allowed(restrictions, APUS_SCOPE_COMM, FIND_MARKS(scope_comm, comm, slot), 0);
-	}
+	if (keys & BIT(APUS_SCOPE_COMM))
+		policies &= allowed_task_name(plan);
 	if (keys & BIT(APUS_SCOPE_MNTNS)) {
 		u32 ns = TASK(task, nsproxy, mnt_ns, ns.inum);
 		policies &= allowed(restrictions, APUS_SCOPE_MNTNS, FIND_MARKS(scope_mntns, ns, slot), 0);
@@ -142,12 +185,8 @@ static __always_inline u64 restrict_by(scope_plan restrictions, u32 slot, struct
 		namespaced(task, 0, &number, &ns);
 		policies &= allowed(restrictions, APUS_SCOPE_PIDNS, FIND_MARKS(scope_pidns, ns, slot), 0);
 	}
-	if (keys & BIT(APUS_SCOPE_UTS)) {
-		struct uts_name name = {};
-		struct uts_namespace *uts = TASK(task, nsproxy, uts_ns);
-		bpf_core_read_str(name.bytes, sizeof(name.bytes), &uts->name.nodename);
-		policies &= allowed(restrictions, APUS_SCOPE_UTS, FIND_MARKS(scope_uts, name, slot), 0);
-	}
+	if (keys & BIT(APUS_SCOPE_UTS))
+		policies &= allowed_host_name(plan);
 	if (keys & BIT(APUS_SCOPE_CGROUP)) {
 		u64 cgroup = control_group(task);
 		policies &= allowed(restrictions, APUS_SCOPE_CGROUP, FIND_MARKS(scope_cgroup, cgroup, slot), 0);
@@ -155,28 +194,14 @@ static __always_inline u64 restrict_by(scope_plan restrictions, u32 slot, struct
 	return policies | followed;
 }
 
-/* The same for a plan that may change. Global, as the verifier knows nothing of it and would follow all ways once for
- * each place that asks. */
-__noinline u64 restrict_scope(u64 policies, u32 moment)
-{
-	u32 slot = plan_slot();
-	scope_plan restrictions = current_scope(slot);
-
-	if (!restrictions || !restrictions->keys)
-		return policies;
-	return restrict_by(restrictions, slot, own_task(), policies, moment);
-}
-
 /* `own` is from own_task(). */
-static __always_inline u64 in_scope(struct task_struct *own, u64 policies, u32 moment)
+static __always_inline u64 in_scope(struct task_struct *own, u64 policies, u32 moment, u32 plan)
 {
 	struct task_struct *task = HAS_HELPER(get_current_task_btf) ? readable(own) : own;
 
 	if (is_self(task, TASK(own, tgid)))
 		return 0;
-	if (has_plan)
-		return restrict_scope(policies, moment);
-	return has_scope ? restrict_by(&scope, 0, own, policies, moment) : policies;
+	return has_plan || has_scope ? restrict_scope(policies, moment, plan) : policies;
 }
 
 #endif

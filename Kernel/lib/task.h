@@ -144,7 +144,6 @@ static __always_inline void fill_identity(struct apus_record *r, struct task_str
 	r->syscall = syscall;
 	r->cpu = bpf_get_smp_processor_id();
 	r->flags = compat ? APUS_RECORD_COMPAT : 0;
-	r->plan = has_plan ? current_plan : 0;
 	if (HAS_HELPER(get_current_task_btf)) {
 		((u64 *)r->comm)[0] = ((u64 *)own->comm)[0];
 		((u64 *)r->comm)[1] = ((u64 *)own->comm)[1];

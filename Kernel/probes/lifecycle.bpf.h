@@ -23,14 +23,14 @@ static __always_inline void set_task(struct scratch *s, u32 first, struct task_s
 static __always_inline void inherit(u32 parent, u32 child, u64 start)
 {
 	struct apus_process copy = {}, *process;
-	u32 slot = plan_slot();
-	scope_plan plan = current_scope(slot);
+	u32 number = judging_plan(), slot = number % APUS_PLANS;
+	scope_plan plan = scope_of(number);
 	u64 taken;
 
 	if (!plan || parent == child || (!has_plan && !scope.used[APUS_SCOPE_TREE]))
 		return;
 	process = bpf_map_lookup_elem(&scope_processes, &parent);
-	taken = has_plan && plan->follow ? restrict_scope(plan->follow, 0) : 0;
+	taken = has_plan && plan->follow ? restrict_scope(plan->follow, 0, number) : 0;
 	if (!process && !taken)
 		return;
 	if (process)
@@ -126,11 +126,11 @@ static __always_inline void take_new_program(struct scratch *s, u32 pid)
 {
 	struct apus_process empty = {}, *process;
 	u64 programs[APUS_PLANS] = {policies_of_program(s, 0), policies_of_program(s, 1)};
-	u64 now = programs[plan_slot() % APUS_PLANS];
+	u64 now = programs[s->record.plan % APUS_PLANS];
 
 	process = bpf_map_lookup_elem(&scope_processes, &pid);
 	if (process)
-		now |= process->follows[plan_slot() % APUS_PLANS];
+		now |= process->follows[s->record.plan % APUS_PLANS];
 	s->record.policies &= now;
 	if (!process) {
 		if (programs[0] == ~0ULL && programs[1] == ~0ULL)

@@ -199,7 +199,8 @@ ON_CALLS(syscall_origin)
 	struct task_struct *task = current_task();
 	struct mm_struct *mm = TASK(task, mm);
 
-	if (!mm || !in_scope(task, policies_for(INDEX_SUSPICIOUS_SYSCALL_SOURCE) | policies_for(INDEX_STACK_PIVOT), 0))
+	if (!mm || !in_scope(task, policies_for(INDEX_SUSPICIOUS_SYSCALL_SOURCE) | policies_for(INDEX_STACK_PIVOT), 0,
+			      judging_plan()))
 		return 0;
 	if (IS_WANTED(SUSPICIOUS_SYSCALL_SOURCE))
 		check_code(task, mm, number, REGISTER(regs, ip));

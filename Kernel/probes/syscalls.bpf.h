@@ -20,10 +20,15 @@ static __always_inline bool is_execve(u32 slot)
 	       slot == APUS_SYSCALL_SLOTS + SYS_EXECVEAT_COMPAT;
 }
 
-/* The row of a slot in the plan that judges. */
-static __always_inline struct apus_syscall_row *syscall_row(u32 slot)
+static __always_inline u32 row_key(u32 slot, u32 plan)
 {
-	u32 key = plan_slot() * SYSCALL_ROWS + slot;
+	return plan % APUS_PLANS * SYSCALL_ROWS + slot;
+}
+
+/* The row of a slot in the plan that judges. */
+static __always_inline struct apus_syscall_row *syscall_row(u32 slot, u32 plan)
+{
+	u32 key = row_key(slot, plan);
 
 	return slot < SYSCALL_ROWS ? bpf_map_lookup_elem(&syscalls, &key) : NULL;
 }
@@ -51,30 +56,40 @@ static __always_inline u64 reader_elements(struct apus_reader *reader, u64 *args
 	return pointed;
 }
 
-/* Appends what the arguments chosen by `phase`, or by the bits of `retry`, point at. Adds to
- * `*faults` the arguments whose memory was not resident. */
-static __always_inline u32 append_arguments(struct apus_syscall_row *row, struct scratch *s, u32 phase, u32 retry, u32 offset,
-					    bool compat, u32 *faults)
+/* Beside the phase of the arguments to append: the caller is a 32-bit one; and the bits of arguments to read again. */
+#define APPEND_COMPAT 0x100
+#define APPEND_AGAIN 16
+
+/* Appends what the arguments of one phase point at, of the call whose row is at `key`. Returns the new offset, and in the
+ * upper half bits of the arguments whose memory was not resident. Global, so that it is verified once. */
+__noinline u64 append_arguments(u32 self, u32 key, u32 which, u32 offset)
 {
+	struct apus_syscall_row *row = bpf_map_lookup_elem(&syscalls, &key);
+	struct scratch *s = scratch_at(self);
+	u32 faults = 0;
+
+	if (!row || !s)
+		return offset;
 	for (u32 i = 0; i < APUS_SYSCALL_ARGS; i++) {
 		struct apus_reader *reader = &row->readers[i];
 		union packed_reader packed;
-		bool again = retry & (1u << i);
+		bool again = which >> APPEND_AGAIN & (1u << i);
 		long next;
 
 		if (reader->kind == APUS_READ_NONE || !s->args[i])
 			continue;
-		if (reader->phase != phase && !again)
+		if (reader->phase != (which & 0xff) && !again)
 			continue;
 		packed.reader = *reader;
 		next = read_argument(s->args[i], packed.bits, reader_elements(reader, s->args), offset,
-				     i | s->self << READ_SCRATCH | (compat ? READ_COMPAT : 0) | (again ? READ_LATE : 0));
+				     i | self << READ_SCRATCH | (which & APPEND_COMPAT ? READ_COMPAT : 0) |
+					     (again ? READ_LATE : 0));
 		if (next >= 0)
 			offset = next;
 		else
-			*faults |= 1u << i;
+			faults |= 1u << i;
 	}
-	return offset;
+	return offset | (u64)faults << 32;
 }
 
 /* The registers, as the record's values. */
@@ -105,16 +120,19 @@ static __always_inline bool wants_inputs(struct apus_syscall_row *row, struct sc
 /* Keeps the inputs of a call until it returns, if any policy wants them. Where none does nothing is kept, by which its
  * return knows: so that what is rejected costs as little as can be. */
 static __always_inline void stash_call(struct apus_syscall_row *row, struct scratch *s,
-				       u32 slot, u64 policies, bool compat)
+				       u32 slot, u64 policies, bool compat, u32 plan)
 {
 	u64 key = bpf_get_current_task();
-	u32 values = (row->arg_count + 1) * 8, length, faults = 0;
+	u32 values = (row->arg_count + 1) * 8, length, faults;
+	u64 appended;
 	bool judged = false;
 	struct stash *stash;
 
 	if (values > (APUS_SYSCALL_ARGS + 1) * 8)
 		return;
-	length = append_arguments(row, s, APUS_AT_ENTRY, 0, values, compat, &faults) - values;
+	appended = append_arguments(s->self, row_key(slot, plan), APUS_AT_ENTRY | (compat ? APPEND_COMPAT : 0), values);
+	length = (u32)appended - values;
+	faults = appended >> 32;
 	/* What could not be read now may be read at exit, and is judged then. */
 	if (has_plan && row->tests.inputs && !faults) {
 		judged = true;
@@ -129,7 +147,7 @@ static __always_inline void stash_call(struct apus_syscall_row *row, struct scra
 	stash = stash_of_current(true);
 	if (!stash) {
 		if (has_plan && row->tests.inputs)
-			lose(row->index, policies, APUS_LOSS_SCRATCH);
+			lose(row->index, policies, APUS_LOSS_SCRATCH, plan);
 		return;
 	}
 	if (stash->spilled)
@@ -137,7 +155,7 @@ static __always_inline void stash_call(struct apus_syscall_row *row, struct scra
 	for (u32 i = 0; i < APUS_SYSCALL_ARGS; i++)
 		stash->args[i] = s->args[i];
 	stash->policies = policies;
-	stash->plan = has_plan ? current_plan : 0;
+	stash->plan = plan;
 	stash->judged = judged;
 	stash->spilled = 0;
 	if (length <= STASH_DATA) {
@@ -157,7 +175,7 @@ static __always_inline void stash_call(struct apus_syscall_row *row, struct scra
 
 /* Emits a call nothing was read for: the whole record is registers. */
 static __always_inline void emit_plain(struct task_struct *task, struct apus_syscall_row *row, struct scratch *s,
-				       s32 number, u64 policies, bool compat)
+				       s32 number, u64 policies, bool compat, u32 plan)
 {
 	struct plain {
 		struct apus_record record;
@@ -171,11 +189,12 @@ static __always_inline void emit_plain(struct task_struct *task, struct apus_sys
 		return;
 	p = bpf_ringbuf_reserve(ring, sizeof(*p), 0);
 	if (!p) {
-		lose(row->index, policies, APUS_LOSS_RING);
+		lose(row->index, policies, APUS_LOSS_RING, plan);
 		return;
 	}
 	fill_identity(&p->record, task, number, compat);
 	p->record.event = row->event;
+	p->record.plan = plan;
 	p->record.size = sizeof(*p);
 	p->record.policies = policies;
 	p->record.value_count = n + 1;
@@ -190,14 +209,15 @@ static __always_inline void emit_plain(struct task_struct *task, struct apus_sys
 
 /* Emits a call with what its pointers led to, at entry (kept in the stash) and now. */
 static __always_inline void emit_full(struct task_struct *task, struct apus_syscall_row *row, struct scratch *s,
-				      struct stash *stash, s32 number, u64 policies, bool compat)
+				      struct stash *stash, s32 number, u64 policies, bool compat, u32 plan)
 {
-	u32 n = row->arg_count, values, offset, faults = 0, retry = 0, phase;
+	u32 n = row->arg_count, slot = syscall_slot(number, compat), values, offset, retry = 0, phase;
 	bool failed = (s64)s->args[APUS_LENGTH_RETURN_VALUE] < 0, judged = false;
 
 	if (n > APUS_SYSCALL_ARGS)
 		return;
 	s->record.event = row->event;
+	s->record.plan = plan;
 	s->record.policies = policies;
 	s->record.value_count = n + 1;
 	values = offset = (n + 1) * 8;
@@ -229,7 +249,8 @@ static __always_inline void emit_full(struct task_struct *task, struct apus_sysc
 		retry = 0;
 	phase = failed ? APUS_AT_EXIT_FAILED : APUS_AT_EXIT;
 	if (retry || (row->flags & APUS_ROW_READS_AT_EXIT))
-		offset = append_arguments(row, s, phase, retry, offset, compat, &faults);
+		offset = append_arguments(s->self, row_key(slot, plan),
+					  phase | (compat ? APPEND_COMPAT : 0) | retry << APPEND_AGAIN, offset);
 	set_arguments(row, s);
 	s->index = row->index;
 	s->offset = offset;
@@ -251,14 +272,14 @@ static __always_inline void emit_full(struct task_struct *task, struct apus_sysc
 }
 
 static __always_inline void emit(struct task_struct *task, struct apus_syscall_row *row, struct scratch *s,
-				 struct stash *stash, s32 number, u64 policies, bool compat)
+				 struct stash *stash, s32 number, u64 policies, bool compat, u32 plan)
 {
 	bool is_plain = !(row->flags & (APUS_ROW_NEEDS_ENTRY | APUS_ROW_READS_AT_EXIT));
 
 	if (is_plain && !(has_plan && row->tests.all))
-		emit_plain(task, row, s, number, policies, compat);
+		emit_plain(task, row, s, number, policies, compat, plan);
 	else
-		emit_full(task, row, s, stash, number, policies, compat);
+		emit_full(task, row, s, stash, number, policies, compat, plan);
 }
 
 /* Whether it is decided at a call's entry what becomes of it: its return asks nobody again. */
@@ -271,14 +292,14 @@ static __always_inline bool is_decided_at_entry(struct apus_syscall_row *row)
 static __always_inline void syscall_entered(struct task_struct *task, struct pt_regs *regs, u32 number)
 {
 	bool compat = in_compat_syscall(task);
-	u32 slot = syscall_slot(number, compat);
-	struct apus_syscall_row *row = syscall_row(slot);
+	u32 slot = syscall_slot(number, compat), plan = judging_plan();
+	struct apus_syscall_row *row = syscall_row(slot, plan);
 	struct scratch *s;
 	u64 policies;
 
 	if (!row || !row->policies || !(row->flags & (APUS_ROW_NEEDS_ENTRY | APUS_ROW_EMIT_AT_ENTRY)))
 		return;
-	policies = in_scope(task, row->policies, row->flags & APUS_ROW_REPLACES_MEMORY ? EXECUTING : 0);
+	policies = in_scope(task, row->policies, row->flags & APUS_ROW_REPLACES_MEMORY ? EXECUTING : 0, plan);
 	if (!policies) {
 		if (is_decided_at_entry(row))
 			count(row->index, COUNT_FILTERED);
@@ -287,23 +308,23 @@ static __always_inline void syscall_entered(struct task_struct *task, struct pt_
 	s = claim_scratch();
 	if (!s) {
 		if (is_decided_at_entry(row))
-			lose(row->index, policies, APUS_LOSS_SCRATCH);
+			lose(row->index, policies, APUS_LOSS_SCRATCH, plan);
 		return;
 	}
 	read_registers(s->args, regs, compat);
 	s->args[APUS_LENGTH_RETURN_VALUE] = 0;
 	s->args[APUS_LENGTH_ONE] = 1;
 	if (row->flags & APUS_ROW_EMIT_AT_ENTRY)
-		emit(task, row, s, NULL, number, policies, compat);
+		emit(task, row, s, NULL, number, policies, compat, plan);
 	else
-		stash_call(row, s, slot, policies, compat);
+		stash_call(row, s, slot, policies, compat, plan);
 	release_scratch(s);
 }
 
 static __always_inline void syscall_returned(struct task_struct *task, struct pt_regs *regs, s64 ret)
 {
 	bool compat = in_compat_syscall(task);
-	u32 number = REGISTER(regs, orig_ax), slot = syscall_slot(number, compat);
+	u32 number = REGISTER(regs, orig_ax), slot = syscall_slot(number, compat), plan = judging_plan();
 	struct apus_syscall_row *row;
 	struct stash *stash = NULL;
 	struct scratch *s;
@@ -318,7 +339,7 @@ static __always_inline void syscall_returned(struct task_struct *task, struct pt
 		}
 		stash = NULL;
 	}
-	row = syscall_row(slot);
+	row = syscall_row(slot, plan);
 	if (!row || !row->policies || (row->flags & APUS_ROW_EMIT_AT_ENTRY))
 		return;
 	if ((row->flags & APUS_ROW_RETURNS_TWICE) && ret == 0)
@@ -334,8 +355,8 @@ static __always_inline void syscall_returned(struct task_struct *task, struct pt
 	if (!stash && is_decided_at_entry(row))
 		return;
 	/* Others took over meanwhile: they judge the whole call. */
-	if (stash && has_plan && stash->plan != current_plan) {
-		stash->policies = in_scope(task, row->policies, row->flags & APUS_ROW_REPLACES_MEMORY ? EXECUTING : 0);
+	if (stash && has_plan && stash->plan != plan) {
+		stash->policies = in_scope(task, row->policies, row->flags & APUS_ROW_REPLACES_MEMORY ? EXECUTING : 0, plan);
 		stash->judged = false;
 		if (!stash->policies) {
 			stash->slot = 0;
@@ -346,7 +367,7 @@ static __always_inline void syscall_returned(struct task_struct *task, struct pt
 	if (stash) {
 		policies = stash->policies;
 	} else {
-		policies = in_scope(task, row->policies, row->flags & APUS_ROW_REPLACES_MEMORY ? EXECUTING : 0);
+		policies = in_scope(task, row->policies, row->flags & APUS_ROW_REPLACES_MEMORY ? EXECUTING : 0, plan);
 		if (!policies) {
 			count(row->index, COUNT_FILTERED);
 			return;
@@ -354,7 +375,7 @@ static __always_inline void syscall_returned(struct task_struct *task, struct pt
 	}
 	s = claim_scratch();
 	if (!s) {
-		lose(row->index, policies, APUS_LOSS_SCRATCH);
+		lose(row->index, policies, APUS_LOSS_SCRATCH, plan);
 		return;
 	}
 	if (stash) {
@@ -365,7 +386,7 @@ static __always_inline void syscall_returned(struct task_struct *task, struct pt
 	}
 	s->args[APUS_LENGTH_RETURN_VALUE] = ret;
 	s->args[APUS_LENGTH_ONE] = 1;
-	emit(task, row, s, stash, number, policies, compat);
+	emit(task, row, s, stash, number, policies, compat, plan);
 	release_scratch(s);
 }
 

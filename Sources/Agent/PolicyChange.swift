@@ -48,7 +48,9 @@ final class PolicyChange: @unchecked Sendable {
             }, Unmanaged.passRetained(self).toOpaque())
         if status != 0 {
             prepared = .failed("no thread can be started")
-            phase.store(Phase.prepared, ordering: .releasing)
+            phase.store(Phase.done, ordering: .releasing)
+        } else {
+            pthread_detach(thread)
         }
     }
 

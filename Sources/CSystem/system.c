@@ -16,6 +16,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <bpf/bpf.h>
@@ -135,7 +136,7 @@ static int by_number(const void *one, const void *other)
 	return *(const int *)one - *(const int *)other;
 }
 
-int apus_keep_descriptors(int *descriptors, size_t count)
+int apus_keep_descriptors(int *descriptors, size_t count, pid_t *process)
 {
 	int ends[2];
 	unsigned int next = 1;
@@ -148,6 +149,7 @@ int apus_keep_descriptors(int *descriptors, size_t count)
 	child = fork();
 	if (child) {
 		close(ends[0]);
+		*process = child;
 		if (child > 0)
 			return ends[1];
 		close(ends[1]);
@@ -168,6 +170,12 @@ int apus_keep_descriptors(int *descriptors, size_t count)
 	if (read(0, &byte, 1) < 0)
 		_exit(1);
 	_exit(0);
+}
+
+void apus_await_process(pid_t process)
+{
+	while (waitpid(process, NULL, 0) < 0 && errno == EINTR)
+		;
 }
 
 int apus_open_tracefs(void)

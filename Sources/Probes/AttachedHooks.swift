@@ -9,6 +9,8 @@ final class AttachedHooks {
     private var held: [Purpose: [Held]] = [:]
     /// Functions that are hooked by one multiple kprobe stay hooked while any of them is wanted.
     private var together: [(wanted: Set<Attachment>, held: [Held])] = []
+    /// Processes that release what was detached.
+    private var keepers: [pid_t] = []
     /// The dispatcher's table: a place for each program.
     private var places: [String: UInt64] = [:]
 
@@ -35,6 +37,7 @@ final class AttachedHooks {
 
     /// Attaches what a plan wants and is not attached.
     func attach(_ plan: SensorPlan) throws(LoadError) {
+        awaitReleased()
         for name in plan.essential where held[.essential(name)] == nil {
             do { held[.essential(name)] = [.link(Box(try loaded.attach(name)))] } catch {
                 throw .other(error)
@@ -87,7 +90,7 @@ final class AttachedHooks {
         for index in together.indices.reversed() where together[index].wanted.isDisjoint(with: attachments) {
             unwanted += together.remove(at: index).held
         }
-        Self.release(unwanted)
+        release(unwanted)
     }
 
     /// Detaches what writes to the lifecycle ring, which takes the kernel milliseconds.
@@ -101,17 +104,26 @@ final class AttachedHooks {
         let all = held.values.flatMap(\.self) + together.flatMap(\.held)
         held = [:]
         together = []
-        Self.release(all)
+        release(all)
     }
 
     /// Before 7.x the kernel takes up to 0.15 s for each function's trampoline or kprobe, one after the other, so
     /// that is left to a process of its own, which ends when it is done.
-    private static func release(_ held: consuming [Held]) {
+    private func release(_ held: consuming [Held]) {
         if held.isEmpty { return }
         var descriptors = held.map(\.descriptor)
-        let keeper = unsafe apus_keep_descriptors(&descriptors, descriptors.count)
+        var process: pid_t = 0
+        let keeper = unsafe apus_keep_descriptors(&descriptors, descriptors.count, &process)
         held = []
-        if keeper >= 0 { close(keeper) }
+        guard keeper >= 0 else { return }
+        close(keeper)
+        keepers.append(process)
+    }
+
+    /// Waits until what was released is gone: in one place there is to be one hook of ours at most.
+    private func awaitReleased() {
+        for process in keepers { apus_await_process(process) }
+        keepers = []
     }
 
     /// Puts the programs into the dispatcher's table and attaches it to all functions: returns first, as an

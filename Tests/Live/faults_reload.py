@@ -21,14 +21,18 @@ def said(tracer, words):
 
 def reload(tracer, words=IN_FORCE, change=None):
     """Has policies read again, and waits until that is said."""
-    before = said(tracer, words)
+    other = STAY if words == IN_FORCE else IN_FORCE
+    before, others = said(tracer, words), said(tracer, other)
     if change:
         change()
     else:
         tracer.process.send_signal(signal.SIGHUP)
-    wait_until(lambda: said(tracer, words) > before or tracer.process.poll() is not None,
-               f"it says {words!r}, not {tracer.error()!r}", 20)
+    wait_until(lambda: said(tracer, words) > before or said(tracer, other) > others
+               or tracer.process.poll() is not None, "it says what became of the policies", 20)
     check(tracer.process.poll() is None, f"it ended: {tracer.error()}")
+    # The file's change alone may have come before the signal.
+    check(said(tracer, words) > before or words != IN_FORCE, f"it does not say {words!r}: {tracer.error()}")
+    wait_until(lambda: said(tracer, words) > before, f"it says {words!r}")
 
 
 def replace(folder, text, name="policy.yaml"):

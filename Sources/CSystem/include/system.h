@@ -48,7 +48,9 @@ int apus_attach_multi(int program, const uint64_t *addresses, const uint64_t *co
 /* Forks a process that has nothing but the given descriptors (which are sorted), and ends when the
  * descriptor that this returns is closed: so what closing them takes the kernel, it takes from nobody
  * who waits for us. -errno when it cannot. */
-int apus_keep_descriptors(int *descriptors, size_t count);
+int apus_keep_descriptors(int *descriptors, size_t count, pid_t *process);
+/* Waits until such a process has ended, and so all is closed. */
+void apus_await_process(pid_t process);
 
 /* A directory descriptor of tracefs: where it is mounted, or a mount of our own that nobody else
  * sees (fsopen, since 5.2). -errno when there is none. */

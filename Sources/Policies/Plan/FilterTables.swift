@@ -93,7 +93,7 @@ public struct FilterTables: Sendable {
                 TrieTable.Entry(bytes: $0.key.bytes, policies: $0.value, isWhole: true)
             }
             guard programs.tests.count < Int(APUS_MAX_PROGRAM_TESTS), tests.count < room.tests,
-                let root = trie.add(entries)
+                let root = trie.add(entries), trie.hits.count <= room.hits
             else { return false }
             row.first = root
             programs.tests.append((UInt32(first.tests + tests.count), namespace ?? 0))
