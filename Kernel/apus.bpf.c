@@ -12,6 +12,7 @@
 #include "lib/scratch.h"
 #include "lib/scope.h"
 #include "lib/loss.h"
+#include "lib/limit.h"
 #include "lib/filter.h"
 #include "lib/record.h"
 #include "lib/hook.h"
@@ -22,6 +23,7 @@
 #include "lib/vma.h"
 #include "lib/strings.h"
 #include "lib/socket.h"
+#include "lib/call.h"
 
 #include "probes/syscalls.bpf.h"
 #include "probes/lifecycle.bpf.h"

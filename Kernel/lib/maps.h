@@ -17,6 +17,11 @@ const volatile bool want_environment;               /* sched_process_exec with `
 const volatile bool has_rdonly_cast;                /* the kernel has this function */
 const volatile bool has_group_dead;                 /* sched_process_exit says whether it is the last */
 
+const volatile bool has_limits;                     /* and policies may have rate limits, see limit.h */
+const volatile bool sheds;                          /* bulk events give way to others, see loss.h */
+const volatile bool holds_back;                     /* one of both */
+const volatile u64 tight_above;                     /* bytes that wait in a bulk ring when it is nearly full */
+
 struct ring {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
 	__uint(max_entries, 4096);
@@ -118,6 +123,34 @@ struct {
 	__type(key, struct apus_loser);
 	__type(value, u64);
 } losers SEC(".maps");
+
+/* The policies of each plan that have rate limits. */
+volatile u64 limited_policies[APUS_PLANS];
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, APUS_PLANS * APUS_MAX_POLICIES);
+	__type(key, u32);
+	__type(value, struct apus_limits);
+} limits SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, APUS_PLANS * APUS_MAX_POLICIES);
+	__type(key, u32);
+	__type(value, struct apus_bucket);
+} buckets SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, APUS_LIMITED_GROUPS);
+	__type(key, struct apus_group_key);
+	__type(value, struct apus_bucket);
+} group_buckets SEC(".maps");
+
+/* For each bulk ring, whether it was nearly full when somebody looked. */
+#define MAX_RINGS 64
+volatile u8 tight_rings[MAX_RINGS];
 
 #define SCOPE_MAP(name, key_type)                                                                          \
 	struct {                                                                                           \

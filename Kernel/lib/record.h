@@ -4,13 +4,6 @@
 
 /* ---- Handing over ---- */
 
-static __always_inline void *bulk_ring(void)
-{
-	u32 ring = bpf_get_smp_processor_id() & ring_mask;
-
-	return bpf_map_lookup_elem(&bulk, &ring);
-}
-
 /* Hands over the scratch's record, whose data ends at `offset`. Never wakes the reader: it drains on a
  * tick, and a wake-up costs several times what the record does. */
 static __always_inline void submit(void *ring, struct scratch *s)
@@ -26,10 +19,27 @@ static __always_inline void submit(void *ring, struct scratch *s)
 	/* The agent takes the rings away when it has heard enough. */
 	if (!ring)
 		return;
-	if (bpf_ringbuf_output(ring, &s->record, size, BPF_RB_NO_WAKEUP) == 0)
-		count(s->index, COUNT_EMITTED);
-	else
+	if (UNLIKELY(bpf_ringbuf_output(ring, &s->record, size, BPF_RB_NO_WAKEUP))) {
 		lose(s->index, s->record.policies, APUS_LOSS_RING, s->record.plan);
+		return;
+	}
+	count(s->index, COUNT_EMITTED);
+}
+
+/* The same for an event of the class `bulk`, to this CPU's ring, unless it gives way. Global, to be out of the way
+ * where nothing has to. */
+__noinline int submit_bulk(u32 self)
+{
+	struct scratch *s = scratch_at(self);
+
+	if (!s)
+		return 0;
+	if (gives_way())
+		lose(s->index, s->record.policies, APUS_LOSS_SHED, s->record.plan);
+	else
+		submit(bulk_ring(), s);
+	look_at_ring(s->record.time);
+	return 0;
 }
 
 /* ---- Events that are no system calls ----
@@ -119,29 +129,46 @@ static __always_inline struct scratch *begin(u32 event, u32 index, u32 fields, u
 #define BEGIN_FOR_STATE(NAME, options) begin(EVENT_##NAME, INDEX_##NAME, FIELDS_##NAME, FOR_STATE | (options))
 #define IS_WANTED(NAME) (policies_for(INDEX_##NAME) != 0)
 
-/* Hands over the record of scratch `self`, to the lifecycle ring or to this CPU's. */
-__noinline int finish_record(u32 self, u32 to_lifecycle)
+/* To which ring a record goes, and how. */
+enum {
+	TO_RING,      /* of this CPU */
+	TO_LIFECYCLE, /* the ring of the processes' lives, which nothing else fills */
+	AS_BULK,      /* of this CPU, but it gives way when that is nearly full */
+};
+
+/* Hands over the record of scratch `self`. */
+__noinline int finish_record(u32 self, u32 where)
 {
 	struct scratch *s = scratch_at(self);
 
 	if (!s)
 		return 0;
-	if (has_plan && s->record.policies && s->tests.all) {
-		apply_tests(self, 0, s->tests.all);
-		if (!s->record.policies)
-			count(s->index, COUNT_FILTERED);
+	if (has_plan && s->record.policies) {
+		if (s->tests.all) {
+			apply_tests(s->self, 0, s->tests.all);
+			if (!s->record.policies)
+				count(s->index, COUNT_FILTERED);
+		}
+		if (has_limits)
+			s->record.policies = limited(s->index, s->record.policies, s->record.plan);
 	}
-	/* The state stores want those of the lifecycle even then. */
-	if (to_lifecycle)
+	/* The state stores want those of the lifecycle even without policies. */
+	if (where == TO_LIFECYCLE) {
 		submit(&lifecycle, s);
-	else if (!has_plan || s->record.policies)
-		submit(bulk_ring(), s);
+	} else if (!has_plan || s->record.policies) {
+		if (where == AS_BULK && sheds)
+			submit_bulk(s->self);
+		else
+			submit(bulk_ring(), s);
+	}
 	release_scratch(s);
 	return 0;
 }
 
-#define FINISH(s) finish_record((s)->self, false)
-#define FINISH_LIFECYCLE(s) finish_record((s)->self, true)
+#define FINISH(s) finish_record((s)->self, TO_RING)
+#define FINISH_LIFECYCLE(s) finish_record((s)->self, TO_LIFECYCLE)
+/* For events of which there are very many, which the catalogue says to be of the class `bulk`. */
+#define FINISH_BULK(s) finish_record((s)->self, AS_BULK)
 
 /* For a record that turns out not to be one. */
 static __always_inline int abandon(struct scratch *s)

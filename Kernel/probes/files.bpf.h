@@ -32,7 +32,7 @@ static __always_inline int emit_transfer(struct scratch *s, struct file *file, u
 		append_path(s, FIELD_VFS_WRITE_PATHNAME, &file->f_path);
 	else
 		append_file_path(s, FIELD_VFS_WRITE_PATHNAME, file);
-	return FINISH(s);
+	return FINISH_BULK(s);
 }
 
 /* Whether what was written is the beginning of a regular file. */

@@ -21,7 +21,7 @@ ON_TRACEPOINT(sched_switch, sched_switch, bool preempt, struct task_struct *prev
 	append_string(s, FIELD_SCHED_SWITCH_PREV_COMM, &task->comm);
 	set_value(s, FIELD_SCHED_SWITCH_NEXT_TID, TASK(next, pid));
 	append_string(s, FIELD_SCHED_SWITCH_NEXT_COMM, &next->comm);
-	return FINISH(s);
+	return FINISH_BULK(s);
 }
 
 /* void do_exit(long code), kernel/exit.c, 5.10 to 7.2 */

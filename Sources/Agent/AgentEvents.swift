@@ -12,7 +12,9 @@ enum AgentEvents {
     static func record(
         of event: EventDefinition, policies: UInt64, version: String, clock: Clock
     ) -> [UInt8]? {
-        guard case .agent = event.source, event.id != .lost_events else { return nil }
+        guard case .agent = event.source, ![.lost_events, .rate_limit].contains(event.id) else {
+            return nil
+        }
         let now = Clock.sinceBoot()
         var values: [UInt64] = []
         var texts: [RecordBlob] = []
@@ -38,6 +40,19 @@ enum AgentEvents {
             [losses.from, losses.to, losses.count, 0, 0, 0, 0],
             lists.enumerated().map { RecordBlob($0.offset + 3, strings: $0.element.map(\.text)) })
     }
+
+    /// The record of a rate limit that began to hold, or ended.
+    static func record(of limit: LimitReport, policies: UInt64, plan: UInt32) -> [UInt8] {
+        let texts = [limit.isHolding ? "started" : "ended", limit.policy, limit.limit]
+        return record(
+            .rate_limit, policies, plan: plan, at: Clock.sinceBoot(),
+            [0, 0, 0, limit.group, limit.from, limit.count],
+            texts.enumerated().map { RecordBlob($0.offset, Array($0.element.utf8)) })
+    }
+
+    /// The places of these in the catalogue.
+    static let lossesIndex = Catalog.builtIn.index(of: .lost_events) ?? -1
+    static let limitIndex = Catalog.builtIn.index(of: .rate_limit) ?? -1
 
     /// Number of one of process 1's namespaces; 0 where it cannot be read.
     private static func namespace(_ name: String) -> UInt64 {

@@ -56,16 +56,13 @@ struct Judges {
         let number: UInt32
         let judge: Judge
         let names: [String]
-        /// Policies whose losses are told.
-        let reporting: UInt64
+        let policies: [Policy]
 
         init(_ plan: PolicyPlan, number: UInt32, _ catalog: Catalog, _ clock: Clock) {
             self.number = number
             judge = Judge(plan, events: catalog.events.count, bootOffset: clock.bootOffset)
             names = plan.policies.map(\.name)
-            reporting = plan.policies.enumerated().reduce(0) {
-                $1.element.reportsLosses ? $0 | 1 << UInt64($1.offset) : $0
-            }
+            policies = plan.policies
         }
     }
 
@@ -86,8 +83,15 @@ struct Judges {
     /// Of its policies.
     var names: [String] { current.names }
 
-    /// Those of its policies whose losses are told.
-    var reporting: UInt64 { current.reporting }
+    /// Its policies.
+    var policies: [Policy] { current.policies }
+
+    /// Those of its policies that are told an event of ours, though they did not ask for it.
+    func policies(told index: Int) -> UInt64 {
+        current.policies.enumerated().reduce(0) {
+            $1.element.unreported.contains(index) ? $0 : $0 | 1 << UInt64($1.offset)
+        }
+    }
 
     /// The name of a policy of one of these plans.
     func name(_ policy: Int, ofPlan number: UInt32) -> String? {

@@ -12,7 +12,8 @@ public enum LoadedPolicies {
         guard !request.policies.isEmpty else {
             do throws(PolicyError) {
                 return try PolicySet(
-                    events: request.events, scopes: request.scopes, host: host, catalog: catalog)
+                    events: request.events, scopes: request.scopes, limits: request.limits, host: host,
+                    catalog: catalog)
             } catch {
                 throw AgentError(error.description, status: 2)
             }
@@ -80,6 +81,9 @@ extension SensorRequest {
         events = plan.events
         scope = plan.scope
         filters = plan.filters
+        for (number, policy) in plan.policies.enumerated() where !policy.limits.isEmpty {
+            limits[number] = policy.limits
+        }
         isChangeable = !request.policies.isEmpty
         hooks = request.hooks
         functionHooks = request.functionHooks

@@ -11,6 +11,8 @@ internal import State
 public struct TraceRequest: Sendable {
     public var events: [String] = []
     public var scopes: [String] = []
+    /// Rate limits of what `events` and `scopes` choose.
+    public var limits: [String] = []
     /// Files and directories of policies, instead of events and scopes.
     public var policies: [String] = []
     public var outputs: [OutputRequest] = [OutputRequest(format: .table, path: nil)]
@@ -58,6 +60,7 @@ public final class TraceSession {
     /// Records of events that the agent itself makes.
     private var made: UInt64 = 0
     private var losses: LossReporter
+    private var limits = LimitReporter()
     /// Records that the kernel let through and the rest of the filters did not.
     private var filteredLater: UInt64 = 0
     private let clock: Clock
@@ -183,6 +186,7 @@ public final class TraceSession {
             for output in outputs where output.failure != 0 { break loop }
             changePolicies(watch)
             reportLosses(isLast: false)
+            reportLimits(isLast: false)
             if apus_take_report_request() { report(result()) }
             idleTicks = count < 8 ? min(idleTicks + 1, 40) : 0
             // One millisecond while much happens, so that rings stay small; four when little does.
@@ -202,6 +206,7 @@ public final class TraceSession {
         sensor.silence()
         while sensor.rings.drain(until: .max, { [self] record in take(record) }) > 0 {}
         reportLosses(isLast: true)
+        reportLimits(isLast: true)
         var result = result(status: commandStatus)
         sensor.detach()
         stopMilliseconds = Double(Clock.sinceBoot() - before) / 1e6
@@ -297,8 +302,21 @@ public final class TraceSession {
             judges.name($0.policy, ofPlan: $0.plan)
         }
         guard let report else { return }
-        let policies = judges.reporting & (report.policyBits == 0 ? .max : report.policyBits)
+        let policies =
+            judges.policies(told: AgentEvents.lossesIndex)
+            & (report.policyBits == 0 ? .max : report.policyBits)
         if policies != 0 { take(made: AgentEvents.record(of: report, policies: policies, plan: plan)) }
+    }
+
+    /// Tells in the stream which rate limits began to hold or ended since it was told last.
+    private func reportLimits(isLast: Bool) {
+        let plan = judges.shown
+        let reports = limits.look(
+            sensor, now: Clock.sinceBoot(), isLast: isLast, plan: plan, policies: judges.policies)
+        let told = judges.policies(told: AgentEvents.limitIndex)
+        for report in reports where told >> UInt64(report.number) & 1 == 1 {
+            take(made: AgentEvents.record(of: report, policies: 1 << UInt64(report.number), plan: plan))
+        }
     }
 
     // MARK: One record

@@ -18,6 +18,8 @@ public struct EventDefinition: Sendable {
     public let source: EventSource
     /// One sentence.
     public let about: String
+    /// There are so many of it that it gives way to others when a ring is nearly full.
+    public internal(set) var isBulk = false
 }
 
 /// Where an event comes from.

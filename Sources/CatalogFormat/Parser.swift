@@ -14,6 +14,7 @@ public struct CatalogError: Error, CustomStringConvertible {
 /// event NAME ID [SETS]
 /// hook KIND:TARGET(PARAMETERS) [by PROGRAM] [optional]    or: hook agent
 /// or KIND:TARGET(PARAMETERS) [by PROGRAM]
+/// class bulk
 /// about SENTENCE
 /// field NAME: TYPE TAGS | meaning
 /// ```
@@ -33,6 +34,7 @@ public struct CatalogParser {
         var sets: [String]
         var hooks: [Hook] = []
         var isOfAgent = false
+        var isBulk = false
         var about = ""
         var fields: [FieldDefinition] = []
         var line: Int
@@ -110,7 +112,7 @@ public struct CatalogParser {
                 sets: list(columns[4]), fields: fields,
                 source: .systemCall(
                     number: try number(columns[1]), compatNumber: try number(columns[2]), trait: trait),
-                about: String(columns[6])))
+                about: String(columns[6]), isBulk: true))
     }
 
     private func nameAndTrait(_ text: Substring) throws(CatalogError) -> (String, SystemCallTrait?) {
@@ -201,6 +203,8 @@ public struct CatalogParser {
             if isOptional { hook = trimmed(hook.dropLast(" optional".count)) }
             let place = try place(hook)
             open?.hooks.append(Hook(places: [place], isOptional: isOptional))
+        } else if text == "class bulk" {
+            open?.isBulk = true
         } else if let other = after("or ", text) {
             let place = try place(other)
             guard let last = open?.hooks.popLast() else { throw fault("'or' needs a hook line above it") }
@@ -211,7 +215,7 @@ public struct CatalogParser {
             let definition = try entryField(field)
             open?.fields.append(definition)
         } else {
-            throw fault("expected hook, or, about or field")
+            throw fault("expected hook, or, class bulk, about or field")
         }
     }
 
@@ -263,7 +267,8 @@ public struct CatalogParser {
         entries.append(
             EventDefinition(
                 id: entry.id, index: 0, name: entry.name, sets: entry.sets, fields: entry.fields,
-                source: entry.isOfAgent ? .agent : .hooks(entry.hooks), about: entry.about))
+                source: entry.isOfAgent ? .agent : .hooks(entry.hooks), about: entry.about,
+                isBulk: entry.isBulk))
     }
 
     // MARK: Words

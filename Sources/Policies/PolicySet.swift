@@ -9,8 +9,9 @@ public struct Policy: Sendable {
     public internal(set) var scope: Scope
     /// By dense index of the event.
     public internal(set) var rules: [Int: Rule] = [:]
-    /// What it loses is told in the stream.
-    public internal(set) var reportsLosses = true
+    /// Of what Apus itself has to tell, what the policy does not want to know: dense indexes.
+    public internal(set) var unreported: Set<Int> = []
+    public internal(set) var limits: [RateLimit.Subject: RateLimit] = [:]
 
     /// What a policy wants of one event.
     public struct Rule: Sendable {
@@ -107,7 +108,14 @@ public struct PolicySet: Sendable {
                     diagnostics.append(PolicyDiagnostic(message, at: first.position, severity: .warning))
                 }
             }
-            policy.reportsLosses = !document.removed.contains { catalog.events[$0].id == .lost_events }
+            policy.unreported = document.removed.filter { catalog.events[$0].source == .agent }
+            for limit in document.limits {
+                do throws(PolicyError) {
+                    try policy.limits.add(RateLimit(limit.value))
+                } catch {
+                    diagnostics.append(PolicyDiagnostic(error.description, at: limit.position))
+                }
+            }
             policies.append(policy)
         }
         return (policies, diagnostics)
@@ -115,7 +123,8 @@ public struct PolicySet: Sendable {
 
     /// The one policy of the command line's `--scope` and `--events` items.
     public init(
-        events items: [String], scopes: [String], host: Host = Host(), catalog: Catalog = .builtIn
+        events items: [String], scopes: [String], limits: [String] = [], host: Host = Host(),
+        catalog: Catalog = .builtIn
     ) throws(PolicyError) {
         var scope = Scope()
         for item in scopes {
@@ -136,7 +145,7 @@ public struct PolicySet: Sendable {
             for event in selection.events {
                 policy.rules[event] = Policy.Rule(isNamed: selection.named.contains(event))
             }
-            policy.reportsLosses = !selection.removed.contains { catalog.events[$0].id == .lost_events }
+            policy.unreported = selection.removed.filter { catalog.events[$0].source == .agent }
         }
         var diagnostics: [PolicyDiagnostic] = []
         for (event, filters) in filters.sorted(by: { $0.key < $1.key }) {
@@ -144,6 +153,7 @@ public struct PolicySet: Sendable {
             policy.rules[event]?.isNamed = true
         }
         if let first = diagnostics.first { throw PolicyError(first.message) }
+        for limit in limits { try policy.limits.add(RateLimit(limit)) }
         policies = [policy]
     }
 

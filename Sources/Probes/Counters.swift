@@ -19,7 +19,7 @@ public enum LossCause: Int, CaseIterable, Sendable {
         case .ringFull: "ring_full"
         case .noScratch: "no_scratch"
         case .shed: "shed"
-        case .rateLimit: "rate_limit"
+        case .rateLimit: "over_limit"
         }
     }
 }
@@ -181,7 +181,7 @@ extension Sensor {
     }
 
     /// The different keys of a table, of which some come and go meanwhile: then the kernel begins again.
-    private func keys<Key: BitwiseCopyable>(
+    func keys<Key: BitwiseCopyable>(
         _ map: String, limit: Int32, _ none: Key
     ) throws(ProbeError) -> [(key: Key, bytes: [UInt8])] {
         let descriptor = try object.mapDescriptor(map)

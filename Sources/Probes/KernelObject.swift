@@ -191,12 +191,15 @@ enum LoadError: Error {
     }
 
     /// Sets a variable, while programs run that see it change.
-    borrowing func setVariable<Value: BitwiseCopyable>(_ name: String, to value: Value) throws(ProbeError) {
+    borrowing func setVariable<Value: BitwiseCopyable>(_ name: String, to value: Value, at index: Int = 0)
+        throws(ProbeError)
+    {
         let place = unsafe try variable(name, in: ".bss")
-        guard MemoryLayout<Value>.size <= place.count else {
+        let offset = index * MemoryLayout<Value>.size
+        guard offset + MemoryLayout<Value>.size <= place.count else {
             throw ProbeError("the variable '\(name)' has \(place.count) bytes")
         }
-        unsafe place.storeBytes(of: value, as: Value.self)
+        unsafe place.storeBytes(of: value, toByteOffset: offset, as: Value.self)
         // libbpf's copy has all variables; what else is in it, nobody but us writes.
         var size = 0
         let map = unsafe bpf_object__find_map_by_name(raw, ".bss")

@@ -9,7 +9,8 @@ internal import Policies
 enum PlanMaps {
     /// Whether the maps judge, or constants, which cost less.
     static func usesMaps(_ request: SensorRequest) -> Bool {
-        request.isChangeable || !request.filters.tests.isEmpty || request.scope.programs.used != 0
+        request.isChangeable || !request.filters.tests.isEmpty || !request.limits.isEmpty
+            || request.scope.programs.used != 0
             || request.scope.follow != 0
     }
 
@@ -68,6 +69,7 @@ enum PlanMaps {
                 try BPFMap.update(events, slot * UInt32(APUS_MAX_EVENTS) + UInt32(event.index), row)
             }
             try BPFMap.update(object.mapDescriptor("scope_plans"), slot, constants(request.scope))
+            try LimitMaps.write(request.limits, to: object, number: number)
         } else {
             for (number, row) in rows { try BPFMap.update(syscalls, number, row) }
         }

@@ -22,6 +22,8 @@ public struct SensorRequest: Sendable {
     public var scope = ScopePlan()
     /// What the kernel decides of the policies' filters.
     public var filters = FilterTables()
+    /// Rate limits by number of the policy.
+    public var limits: [Int: [RateLimit.Subject: RateLimit]] = [:]
     /// Whether another plan may take over while this runs, which costs each event a little.
     public var isChangeable = false
     public var hooks: SystemCallHooks = .auto
@@ -214,9 +216,21 @@ public final class Sensor {
         try object.setConstant("has_rdonly_cast", to: features.types?.hasReadOnlyCast ?? false)
         try object.setConstant("has_group_dead", to: features.types?.hasGroupDead ?? false)
         try object.setConstant("ring_mask", to: UInt32(ringCount(request) - 1))
+        let hasLimits = request.isChangeable || !request.limits.isEmpty
+        let sheds = sheds(request, catalog)
+        try object.setConstant("has_limits", to: hasLimits)
+        try object.setConstant("sheds", to: sheds)
+        try object.setConstant("holds_back", to: hasLimits || sheds)
+        try object.setConstant("tight_above", to: UInt64(ringBytes(request) / 8 * 7))
         try object.setConstant("want_environment", to: request.wantsEnvironment)
         try object.setConstant("want_paths", to: request.wantsPaths)
         try PlanMaps.prepare(object, request, absent: absent, catalog)
+    }
+
+    /// Whether events of the class bulk may have to give way to others.
+    private static func sheds(_ request: SensorRequest, _ catalog: Catalog) -> Bool {
+        let hooked = request.events.keys.map { catalog.events[$0] }.filter { $0.source != .agent }
+        return request.isChangeable || (hooked.contains(where: \.isBulk) && !hooked.allSatisfy(\.isBulk))
     }
 
     /// Makes the rings of a loaded object.
@@ -224,7 +238,7 @@ public final class Sensor {
         _ object: borrowing BPFObject, _ request: SensorRequest
     ) throws(ProbeError) -> [Ring] {
         let ringCount = ringCount(request)
-        let ringBytes = request.ringBytes ?? ringBytes(ringCount)
+        let ringBytes = ringBytes(request)
         var rings = [try Ring(duplicate(object.mapDescriptor("lifecycle")), size: request.lifecycleRingBytes)]
         for index in 0..<ringCount {
             let descriptor = unsafe bpf_map_create(
@@ -242,7 +256,9 @@ public final class Sensor {
 
     /// 16 MiB hold 60 ms of the fastest flood, and longer than that a busy machine keeps the reader
     /// from its CPU at times. All rings together stay below 128 MiB, none below 2.
-    private static func ringBytes(_ count: Int) -> Int { max(2 << 20, min(16 << 20, (128 << 20) / count)) }
+    private static func ringBytes(_ request: SensorRequest) -> Int {
+        request.ringBytes ?? max(2 << 20, min(16 << 20, (128 << 20) / ringCount(request)))
+    }
 
     /// Ends emission: when this returns no program writes to the rings any more, though those that are
     /// attached still run. What is in the rings can still be read.

@@ -19,6 +19,10 @@ enum TraceCommand {
                 "whom to trace: pid, uid (= != < > <= >=), comm, mntns, pidns, uts, cgroup, tree (= !=); a list means any of it, several scopes must all hold"
             ),
             Option(
+                "limit", value: "LIMIT",
+                "how many events at most: rate=1000/s of all, cgroup=500/s of each control group; s, m or h, and burst=N behind it for what may come at once; repeatable"
+            ),
+            Option(
                 "output", "o", value: "FORMAT[:PATH]", choices: ["json", "table", "none"],
                 "json, table or none; to standard output or files; repeatable (default table)"),
             Option(
@@ -72,9 +76,14 @@ enum TraceCommand {
         request.events = arguments.values["events"] ?? []
         request.scopes = arguments.values["scope"] ?? []
         request.policies = arguments.values["policy"] ?? []
-        guard request.policies.isEmpty || (request.events.isEmpty && request.scopes.isEmpty) else {
+        request.limits = arguments.values["limit"] ?? []
+        guard
+            request.policies.isEmpty
+                || (request.events.isEmpty && request.scopes.isEmpty && request.limits.isEmpty)
+        else {
             throw UsageError(
-                "--policy and --events or --scope do not go together; write events and scope into the policy")
+                "--policy and --events, --scope or --limit do not go together; write events, scope and limits into the policy"
+            )
         }
         request.command = arguments.command
         if let texts = arguments.values["output"] {

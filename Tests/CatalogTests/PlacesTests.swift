@@ -28,8 +28,6 @@ import Testing
         // The kernel function on which a trial is made.
         "security_settime64": ["Sources/Probes/Features.swift"],
         "sys_exit": ["Sources/apus/EventsCommands.swift", "Benchmarks/floor.bpf.c"] + instead,
-        // Whether a policy takes it out.
-        "lost_events": ["Sources/Policies/PolicySet.swift"],
         // Whether this kernel's tracepoint tells the last thread.
         "sched_process_exit": ["Sources/Probes/KernelTypes.swift"],
         "security_file_open": instead, "security_inode_unlink": instead, "security_socket_bind": instead,

@@ -63,7 +63,7 @@ struct ReferenceEvent {
     static let further = ["process_execute_failed": ["returnValue: int64"]]
     /// Events of ours beside the system calls that the reference lacks.
     static let own: [String: UInt32] = [
-        "io_uring_submit": 10900, "syscall_mismatch": 10901, "lost_events": 10902,
+        "io_uring_submit": 10900, "syscall_mismatch": 10901, "lost_events": 10902, "rate_limit": 10903,
     ]
 
     @Test func everyRowIsInTheCatalogueAsItStands() throws {

@@ -161,6 +161,72 @@ def losses_by_policy(apus, scenario, folder):
         check(event["policies"]["matched"] == ["one", "two"], f"{event}")
 
 
+def bulk_gives_way(apus, scenario, folder):
+    """When nobody reads, calls leave the last of the room to what is rare. Rings are asked now and then: in the smallest
+    that Apus makes by itself, the last eighth is more than a thousand calls."""
+    program = floods(folder)
+    with Waiting(f"{program} calls 30000; exec {program} names 20") as work, Tracer(
+        apus, folder, ["--hooks", "all", "--events", "getppid,task_rename", "--buffers", "kernel.events=512",
+                       "--buffers", "kernel.rings=1", "--scope", f"tree={work.pid}"]
+    ) as tracer:
+        tracer.process.send_signal(signal.SIGSTOP)
+        work.go()
+        tracer.process.send_signal(signal.SIGCONT)
+        result = tracer.end()
+    adds_up(result)
+    check(set(told(result, "events")) == {"getppid"}, f"others were lost than calls: {result}")
+    seen = sum(event["name"] == "getppid" for event in each_event(result.path))
+    check(seen + result.lost == 30000, f"{seen} calls: {result}")
+    check(told(result, "causes")["shed"] > 10000, f"{told(result, 'causes')}: {result}")
+    named = [event for event in each_event(result.path) if event["name"] == "task_rename"]
+    check(sum(data(event)["new_name"] in ("even", "odd") for event in named) == 20, f"{len(named)} renames: {result}")
+
+
+def rate_limits(apus, scenario, folder):
+    """What is over a limit is lost by a cause of its own; that it begins and ends is told."""
+    for limit, least in (("rate=100/s", 100), ("rate=1/h burst=50", 50), ("cgroup=10/m burst=20", 20)):
+        for hooks in ("all", "each"):
+            result = trace(apus, folder, ["--hooks", hooks, "--events", "getppid", "--limit", limit],
+                           [scenario, "flood", "20000"])
+            accounted(result, {"getppid": 20000, "rate_limit": 2}, must_lose=False)
+            seen = sum(event["name"] == "getppid" for event in each_event(result.path))
+            # As many as may come at once, and what time brought meanwhile; two processors may be at it at once.
+            check(least <= seen < least + 100, f"{limit}: {seen} came: {result}")
+            check(set(told(result, "causes")) == {"over_limit"}, f"{told(result, 'causes')}")
+            states = [data(event) for event in each_event(result.path) if event["name"] == "rate_limit"]
+            check([state["state"] for state in states] == ["started", "ended"], f"{states}")
+            check(states[1]["count"] == 20000 - seen and states[1]["limit"] == limit, f"{states}")
+            check((states[1]["cgroup_id"] != 0) == limit.startswith("cgroup"), f"{states}")
+    # A file that is opened goes through scratch and filters.
+    result = trace(apus, folder, ["--hooks", "all", "--events", "prctl.data.option=15", "--events", "-lost_events",
+                                  "--events", "task_rename,-rate_limit", "--limit", "rate=1/h burst=10"],
+                   [floods(folder), "names", "1000"])
+    check(result.delivered == 10 and result.lost == 1990, f"{result}")
+    adds_up(result)
+    refused([apus, "trace", "--limit", "rate=many/s", "--", "true"], 2, "limit 'rate=many/s'")
+
+
+def limits_of_policies(apus, scenario, folder):
+    """A policy over its limit is taken out of a record; the others have it."""
+    paths = []
+    for name, limit in (("few", "limits: [rate=1/h burst=7]\n"), ("all", ""), ("some", "limits: [rate=1/h burst=40]\n")):
+        paths += ["--policy", os.path.join(folder, f"{name}.yaml")]
+        with open(paths[-1], "w", encoding="utf-8") as file:
+            file.write(f"type: policy\nname: {name}\nscope: [global]\n{limit}rules:\n  - event: getppid\n"
+                       "  - event: sched_process_exit\n")
+    result = trace(apus, folder, ["--hooks", "all", *paths], [scenario, "flood", "1000"])
+    check(result.lost == 0, f"{result}")
+    adds_up(result)
+    matched = collections.Counter()
+    for event in each_event(result.path):
+        if event["name"] in ("getppid", "sched_process_exit"):
+            matched.update(event["policies"]["matched"])
+    check(matched == {"few": 7, "some": 40, "all": 1001}, f"{matched}")
+    ended = {data(event)["policy"]: data(event)["count"] for event in each_event(result.path)
+             if event["name"] == "rate_limit" and data(event)["state"] == "ended"}
+    check(ended == {"few": 994, "some": 961}, f"{ended}")
+
+
 def counters_on_request(apus, scenario, folder):
     """SIGUSR1 prints the summary of the moment; nothing else changes."""
     with Waiting(f"{scenario} flood 3000; read more; {scenario} flood 2000") as work, Tracer(
@@ -186,5 +252,5 @@ def counters_on_request(apus, scenario, folder):
 
 TESTS = [
     flood_of_each_class, flood_of_processes, threads_and_rings, losses_in_the_stream, losses_by_policy,
-    counters_on_request,
+    bulk_gives_way, rate_limits, limits_of_policies, counters_on_request,
 ]

@@ -276,6 +276,33 @@ struct apus_scope_plan {
 	struct apus_range ranges[2][APUS_MAX_POLICIES];
 };
 
+/* ---- Rate limits: how often policies take events ---------------------------------------------- */
+
+/* Each event takes `interval` of time, which may be up to `burst` ahead of the clock. */
+struct apus_limit {
+	__u64 interval; /* ns; 0: no limit */
+	__u64 burst;    /* ns */
+};
+
+/* Of one policy of a plan. */
+struct apus_limits {
+	struct apus_limit policy; /* all that it takes */
+	struct apus_limit cgroup; /* what it takes of each control group */
+};
+
+struct apus_bucket {
+	__u64 until;   /* up to when time is taken, ns since boot */
+	__u64 refused; /* events that found none left */
+};
+
+struct apus_group_key {
+	__u64 cgroup;
+	__u32 plan; /* number of the plan */
+	__u32 policy;
+};
+
+#define APUS_LIMITED_GROUPS 4096 /* buckets of control groups; the one that was used longest ago goes */
+
 /* ---- Counters ------------------------------------------------------------------------------ */
 
 #define APUS_MAX_EVENTS 1024
@@ -336,6 +363,9 @@ _Static_assert(sizeof(struct apus_event_plan) == 16, "apus_event_plan");
 _Static_assert(sizeof(struct apus_scope_value) == 32, "apus_scope_value");
 _Static_assert(sizeof(struct apus_process) == 80, "apus_process");
 _Static_assert(sizeof(struct apus_counters) == 64, "apus_counters");
+_Static_assert(sizeof(struct apus_limits) == 32, "apus_limits");
+_Static_assert(sizeof(struct apus_bucket) == 16, "apus_bucket");
+_Static_assert(sizeof(struct apus_group_key) == 16, "apus_group_key");
 _Static_assert(sizeof(struct apus_loss_key) == 8, "apus_loss_key");
 _Static_assert(sizeof(struct apus_loser) == 16, "apus_loser");
 _Static_assert(sizeof(struct apus_loss_total) == 16, "apus_loss_total");

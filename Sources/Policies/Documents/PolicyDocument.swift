@@ -29,7 +29,7 @@ public struct PolicyDocument: Sendable {
     public internal(set) var removed: Set<Int> = []
     /// Of rules that have no actions: `log`, `print`.
     public internal(set) var defaultActions: [Located<String>] = []
-    /// As written, not checked.
+    /// As written; ``RateLimit`` parses them.
     public internal(set) var limits: [Located<String>] = []
 
     /// Whom the policy traces.

@@ -52,6 +52,12 @@ static void lost_events(void)
 	skipped("lost_events", "the floods of other tests are for it");
 }
 
+/* Nothing is limited here. */
+static void rate_limit(void)
+{
+	skipped("rate_limit", "other tests are for it");
+}
+
 #define SCENARIO(name) { #name, name }
 
 static const struct {
@@ -62,6 +68,7 @@ static const struct {
 	SCENARIO(init_namespaces),
 	SCENARIO(tracee_info),
 	SCENARIO(lost_events),
+	SCENARIO(rate_limit),
 	SCENARIO(sched_switch),
 	SCENARIO(do_exit),
 	SCENARIO(cap_capable),

@@ -1,0 +1,316 @@
+/* The record of a system call: its row of the table, what its pointers led to, from entry to return in the stash, and
+ * the handing over. */
+#ifndef APUS_CALL_H
+#define APUS_CALL_H
+
+/* The kernel takes the low half of the register for the number, so that is what counts here too. */
+static __always_inline u32 syscall_slot(u32 number, bool compat)
+{
+	if (!compat)
+		number &= ~X32_BIT;
+	if (number >= APUS_SYSCALL_SLOTS)
+		return 2 * APUS_SYSCALL_SLOTS;
+	return compat ? number + APUS_SYSCALL_SLOTS : number;
+}
+
+/* Whether a slot is execve's or execveat's. A successful one that changes between 64 and 32 bits
+ * returns as the other kind's execve (set_personality_ia32, arch/x86/kernel/process_64.c). */
+static __always_inline bool is_execve(u32 slot)
+{
+	return slot == SYS_EXECVE || slot == SYS_EXECVEAT || slot == APUS_SYSCALL_SLOTS + SYS_EXECVE_COMPAT ||
+	       slot == APUS_SYSCALL_SLOTS + SYS_EXECVEAT_COMPAT;
+}
+
+static __always_inline u32 row_key(u32 slot, u32 plan)
+{
+	return plan % APUS_PLANS * SYSCALL_ROWS + slot;
+}
+
+/* The row of a slot in the plan that judges. */
+static __always_inline struct apus_syscall_row *syscall_row(u32 slot, u32 plan)
+{
+	u32 key = row_key(slot, plan);
+
+	return slot < SYSCALL_ROWS ? bpf_map_lookup_elem(&syscalls, &key) : NULL;
+}
+
+static __always_inline void read_registers(u64 *args, struct pt_regs *regs, bool compat)
+{
+	/* The i386 convention is bx, cx, dx, si, di, bp; user space may leave anything above 32 bits. */
+	args[0] = compat ? (u32)REGISTER(regs, bx) : REGISTER(regs, di);
+	args[1] = compat ? (u32)REGISTER(regs, cx) : REGISTER(regs, si);
+	args[2] = compat ? (u32)REGISTER(regs, dx) : REGISTER(regs, dx);
+	args[3] = compat ? (u32)REGISTER(regs, si) : REGISTER(regs, r10);
+	args[4] = compat ? (u32)REGISTER(regs, di) : REGISTER(regs, r8);
+	args[5] = compat ? (u32)REGISTER(regs, bp) : REGISTER(regs, r9);
+}
+
+/* How many elements a reader is to read. */
+static __always_inline u64 reader_elements(struct apus_reader *reader, u64 *args)
+{
+	u64 value = args[reader->length & 7];
+	u32 pointed = 0;
+
+	if (reader->length < APUS_LENGTH_POINTED)
+		return value;
+	bpf_probe_read_user(&pointed, sizeof(pointed), (void *)value);
+	return pointed;
+}
+
+/* Beside the phase of the arguments to append: the caller is a 32-bit one; and the bits of arguments to read again. */
+#define APPEND_COMPAT 0x100
+#define APPEND_AGAIN 16
+
+/* Appends what the arguments of one phase point at, of the call whose row is at `key`. Returns the new offset, and in the
+ * upper half bits of the arguments whose memory was not resident. Global, so that it is verified once. */
+__noinline u64 append_arguments(u32 self, u32 key, u32 which, u32 offset)
+{
+	struct apus_syscall_row *row = bpf_map_lookup_elem(&syscalls, &key);
+	struct scratch *s = scratch_at(self);
+	u32 faults = 0;
+
+	if (!row || !s)
+		return offset;
+	for (u32 i = 0; i < APUS_SYSCALL_ARGS; i++) {
+		struct apus_reader *reader = &row->readers[i];
+		union packed_reader packed;
+		bool again = which >> APPEND_AGAIN & (1u << i);
+		long next;
+
+		if (reader->kind == APUS_READ_NONE || !s->args[i])
+			continue;
+		if (reader->phase != (which & 0xff) && !again)
+			continue;
+		packed.reader = *reader;
+		next = read_argument(s->args[i], packed.bits, reader_elements(reader, s->args), offset,
+				     i | self << READ_SCRATCH | (which & APPEND_COMPAT ? READ_COMPAT : 0) |
+					     (again ? READ_LATE : 0));
+		if (next >= 0)
+			offset = next;
+		else
+			faults |= 1u << i;
+	}
+	return offset | (u64)faults << 32;
+}
+
+/* The registers, as the record's values. */
+static __always_inline void set_arguments(struct apus_syscall_row *row, struct scratch *s)
+{
+	u32 n = row->arg_count;
+
+	for (u32 i = 0; i < APUS_SYSCALL_ARGS; i++)
+		if (i < n) /* blobs follow */
+			((u64 *)s->data)[i] = s->args[i];
+	if (n <= APUS_SYSCALL_ARGS)
+		((u64 *)s->data)[n] = s->args[APUS_LENGTH_RETURN_VALUE];
+}
+
+/* Whether the inputs at the beginning of the record, whose blobs end at `offset`, are what any policy wants. */
+static __always_inline bool wants_inputs(struct apus_syscall_row *row, struct scratch *s, u64 *policies, u32 offset)
+{
+	set_arguments(row, s);
+	s->tests = row->tests;
+	s->record.value_count = row->arg_count + 1;
+	s->record.policies = *policies;
+	s->offset = offset;
+	apply_tests(s->self, 0, row->tests.inputs);
+	*policies = s->record.policies;
+	return *policies != 0;
+}
+
+/* Keeps the inputs of a call until it returns, if any policy wants them. Where none does nothing is kept, by which its
+ * return knows: so that what is rejected costs as little as can be. */
+static __always_inline void stash_call(struct apus_syscall_row *row, struct scratch *s,
+				       u32 slot, u64 policies, bool compat, u32 plan)
+{
+	u64 key = bpf_get_current_task();
+	u32 values = (row->arg_count + 1) * 8, length, faults;
+	u64 appended;
+	bool judged = false;
+	struct stash *stash;
+
+	if (values > (APUS_SYSCALL_ARGS + 1) * 8)
+		return;
+	appended = append_arguments(s->self, row_key(slot, plan), APUS_AT_ENTRY | (compat ? APPEND_COMPAT : 0), values);
+	length = (u32)appended - values;
+	faults = appended >> 32;
+	/* What could not be read now may be read at exit, and is judged then. */
+	if (has_plan && row->tests.inputs && !faults) {
+		judged = true;
+		if (!wants_inputs(row, s, &policies, values + length)) {
+			count(row->index, COUNT_FILTERED);
+			stash = stash_of_current(false);
+			if (stash)
+				stash->slot = 0;
+			return;
+		}
+	}
+	stash = stash_of_current(true);
+	if (!stash) {
+		if (has_plan && row->tests.inputs)
+			lose(row->index, policies, APUS_LOSS_SCRATCH, plan);
+		return;
+	}
+	if (stash->spilled)
+		bpf_map_delete_elem(&spills, &key); /* of a call whose return was not seen */
+	for (u32 i = 0; i < APUS_SYSCALL_ARGS; i++)
+		stash->args[i] = s->args[i];
+	stash->policies = policies;
+	stash->plan = plan;
+	stash->judged = judged;
+	stash->spilled = 0;
+	if (length <= STASH_DATA) {
+		bpf_probe_read_kernel(stash->data, length, &s->data[OFFSET(values)]);
+	} else {
+		if (length <= SPILL_DATA && bpf_map_update_elem(&spills, &key, &s->data[OFFSET(values)], BPF_ANY) == 0) {
+			stash->spilled = 1;
+		} else {
+			length = 0;
+			count(row->index, COUNT_UNSPILLED);
+		}
+	}
+	stash->length = length;
+	stash->retry = faults;
+	stash->slot = slot + 1;
+}
+
+/* Emits a call nothing was read for: the whole record is registers. */
+static __always_inline void emit_plain(struct task_struct *task, struct apus_syscall_row *row, struct scratch *s,
+				       s32 number, u64 policies, bool compat, u32 plan)
+{
+	struct plain {
+		struct apus_record record;
+		u64 values[APUS_SYSCALL_ARGS + 1];
+	} *p;
+	void *ring = bulk_ring();
+	u32 n = row->arg_count;
+	u64 time;
+
+	/* The agent takes the rings away when it has heard enough. */
+	if (!ring)
+		return;
+	if (gives_way()) {
+		lose(row->index, policies, APUS_LOSS_SHED, plan);
+		return;
+	}
+	p = bpf_ringbuf_reserve(ring, sizeof(*p), 0);
+	if (!p) {
+		lose(row->index, policies, APUS_LOSS_RING, plan);
+		return;
+	}
+	fill_identity(&p->record, task, number, compat);
+	p->record.event = row->event;
+	p->record.plan = plan;
+	p->record.size = sizeof(*p);
+	p->record.policies = policies;
+	p->record.value_count = n + 1;
+	for (u32 i = 0; i < APUS_SYSCALL_ARGS; i++)
+		p->values[i] = s->args[i];
+	p->values[APUS_SYSCALL_ARGS] = 0;
+	if (n <= APUS_SYSCALL_ARGS)
+		p->values[n] = s->args[APUS_LENGTH_RETURN_VALUE];
+	time = p->record.time;
+	bpf_ringbuf_submit(p, BPF_RB_NO_WAKEUP);
+	look_at_ring(time);
+	count(row->index, COUNT_EMITTED);
+}
+
+/* Hands over the record of a call, unless its policies are over their limits or it gives way. Global, as the verifier
+ * comes here by thousands of ways. */
+__noinline int finish_call(u32 self)
+{
+	struct scratch *s = scratch_at(self);
+
+	if (!s)
+		return 0;
+	if (has_plan && has_limits) {
+		s->record.policies = limited(s->index, s->record.policies, s->record.plan);
+		if (!s->record.policies)
+			return 0;
+	}
+	if (sheds)
+		submit_bulk(self);
+	else
+		submit(bulk_ring(), s);
+	return 0;
+}
+
+/* Emits a call with what its pointers led to, at entry (kept in the stash) and now. */
+static __always_inline void emit_full(struct task_struct *task, struct apus_syscall_row *row, struct scratch *s,
+				      struct stash *stash, s32 number, u64 policies, bool compat, u32 plan)
+{
+	u32 n = row->arg_count, slot = syscall_slot(number, compat), values, offset, retry = 0, phase;
+	bool failed = (s64)s->args[APUS_LENGTH_RETURN_VALUE] < 0, judged = false;
+
+	if (n > APUS_SYSCALL_ARGS)
+		return;
+	s->record.event = row->event;
+	s->record.plan = plan;
+	s->record.policies = policies;
+	s->record.value_count = n + 1;
+	values = offset = (n + 1) * 8;
+	if (stash) {
+		u32 length = stash->length;
+		if (stash->spilled) {
+			u64 key = bpf_get_current_task();
+			struct spill *spill = bpf_map_lookup_elem(&spills, &key);
+			if (spill && length <= SPILL_DATA)
+				bpf_probe_read_kernel(&s->data[OFFSET(values)], length, spill->data);
+			else
+				length = 0;
+			bpf_map_delete_elem(&spills, &key);
+			stash->spilled = 0;
+		} else if (length <= STASH_DATA) {
+			bpf_probe_read_kernel(&s->data[OFFSET(values)], length, stash->data);
+		}
+		offset += length;
+		retry = stash->retry;
+		judged = stash->judged;
+		stash->slot = 0;
+	} else {
+		/* In progress when the hook was attached, or entered outside the scope. */
+		for (u32 i = 0; i < APUS_SYSCALL_ARGS; i++)
+			if (row->readers[i].kind != APUS_READ_NONE && row->readers[i].phase == APUS_AT_ENTRY)
+				retry |= 1u << i;
+	}
+	if ((row->flags & APUS_ROW_REPLACES_MEMORY) && !failed)
+		retry = 0;
+	phase = failed ? APUS_AT_EXIT_FAILED : APUS_AT_EXIT;
+	if (retry || (row->flags & APUS_ROW_READS_AT_EXIT))
+		offset = append_arguments(s->self, row_key(slot, plan),
+					  phase | (compat ? APPEND_COMPAT : 0) | retry << APPEND_AGAIN, offset);
+	set_arguments(row, s);
+	s->index = row->index;
+	s->offset = offset;
+	if (has_plan && row->tests.all) {
+		s->tests = row->tests;
+		apply_tests(s->self, judged ? row->tests.inputs : 0, row->tests.data);
+		if (s->record.policies) {
+			fill_identity(&s->record, task, number, compat);
+			apply_tests(s->self, row->tests.data, row->tests.all);
+		}
+		if (!s->record.policies) {
+			count(s->index, COUNT_FILTERED);
+			return;
+		}
+	} else {
+		fill_identity(&s->record, task, number, compat);
+	}
+	if (holds_back)
+		finish_call(s->self);
+	else
+		submit(bulk_ring(), s);
+}
+
+static __always_inline void emit(struct task_struct *task, struct apus_syscall_row *row, struct scratch *s,
+				 struct stash *stash, s32 number, u64 policies, bool compat, u32 plan)
+{
+	bool is_plain = !(row->flags & (APUS_ROW_NEEDS_ENTRY | APUS_ROW_READS_AT_EXIT));
+
+	if (is_plain && !(has_plan && (has_limits || row->tests.all)))
+		emit_plain(task, row, s, number, policies, compat, plan);
+	else
+		emit_full(task, row, s, stash, number, policies, compat, plan);
+}
+
+#endif
