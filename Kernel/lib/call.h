@@ -3,6 +3,18 @@
 #ifndef APUS_CALL_H
 #define APUS_CALL_H
 
+/* The handlers are compiled twice, as what is kept in registers for plans and rings that are nearly full would cost those
+ * who have neither. `simple` says for which they are; the verifier takes one of both. */
+static __always_inline bool is_simple(void)
+{
+	return !has_plan && !sheds;
+}
+
+static __always_inline bool is_planned(bool simple)
+{
+	return !simple && has_plan;
+}
+
 /* The kernel takes the low half of the register for the number, so that is what counts here too. */
 static __always_inline u32 syscall_slot(u32 number, bool compat)
 {
@@ -121,7 +133,7 @@ static __always_inline bool wants_inputs(struct apus_syscall_row *row, struct sc
 /* Keeps the inputs of a call until it returns, if any policy wants them. Where none does nothing is kept, by which its
  * return knows: so that what is rejected costs as little as can be. */
 static __always_inline void stash_call(struct apus_syscall_row *row, struct scratch *s,
-				       u32 slot, u64 policies, bool compat, u32 plan)
+				       u32 slot, u64 policies, bool compat, u32 plan, bool simple)
 {
 	u64 key = bpf_get_current_task();
 	u32 values = (row->arg_count + 1) * 8, length, faults;
@@ -135,7 +147,7 @@ static __always_inline void stash_call(struct apus_syscall_row *row, struct scra
 	length = (u32)appended - values;
 	faults = appended >> 32;
 	/* What could not be read now may be read at exit, and is judged then. */
-	if (has_plan && row->tests.inputs && !faults) {
+	if (is_planned(simple) && row->tests.inputs && !faults) {
 		judged = true;
 		if (!wants_inputs(row, s, &policies, values + length)) {
 			count(row->index, COUNT_FILTERED);
@@ -147,7 +159,7 @@ static __always_inline void stash_call(struct apus_syscall_row *row, struct scra
 	}
 	stash = stash_of_current(true);
 	if (!stash) {
-		if (has_plan && row->tests.inputs)
+		if (is_planned(simple) && row->tests.inputs)
 			lose(row->index, policies, APUS_LOSS_SCRATCH, plan);
 		return;
 	}
@@ -176,7 +188,7 @@ static __always_inline void stash_call(struct apus_syscall_row *row, struct scra
 
 /* Emits a call nothing was read for: the whole record is registers. */
 static __always_inline void emit_plain(struct task_struct *task, struct apus_syscall_row *row, struct scratch *s,
-				       s32 number, u64 policies, bool compat, u32 plan)
+				       s32 number, u64 policies, bool compat, u32 plan, bool simple)
 {
 	struct plain {
 		struct apus_record record;
@@ -189,7 +201,7 @@ static __always_inline void emit_plain(struct task_struct *task, struct apus_sys
 	/* The agent takes the rings away when it has heard enough. */
 	if (!ring)
 		return;
-	if (gives_way()) {
+	if (!simple && gives_way()) {
 		lose(row->index, policies, APUS_LOSS_SHED, plan);
 		return;
 	}
@@ -211,7 +223,8 @@ static __always_inline void emit_plain(struct task_struct *task, struct apus_sys
 		p->values[n] = s->args[APUS_LENGTH_RETURN_VALUE];
 	time = p->record.time;
 	bpf_ringbuf_submit(p, BPF_RB_NO_WAKEUP);
-	look_at_ring(time);
+	if (!simple)
+		look_at_ring(time);
 	count(row->index, COUNT_EMITTED);
 }
 
@@ -237,7 +250,8 @@ __noinline int finish_call(u32 self)
 
 /* Emits a call with what its pointers led to, at entry (kept in the stash) and now. */
 static __always_inline void emit_full(struct task_struct *task, struct apus_syscall_row *row, struct scratch *s,
-				      struct stash *stash, s32 number, u64 policies, bool compat, u32 plan)
+				      struct stash *stash, s32 number, u64 policies, bool compat, u32 plan,
+				      bool simple)
 {
 	u32 n = row->arg_count, slot = syscall_slot(number, compat), values, offset, retry = 0, phase;
 	bool failed = (s64)s->args[APUS_LENGTH_RETURN_VALUE] < 0, judged = false;
@@ -282,7 +296,7 @@ static __always_inline void emit_full(struct task_struct *task, struct apus_sysc
 	set_arguments(row, s);
 	s->index = row->index;
 	s->offset = offset;
-	if (has_plan && row->tests.all) {
+	if (is_planned(simple) && row->tests.all) {
 		s->tests = row->tests;
 		apply_tests(s->self, judged ? row->tests.inputs : 0, row->tests.data);
 		if (s->record.policies) {
@@ -296,21 +310,21 @@ static __always_inline void emit_full(struct task_struct *task, struct apus_sysc
 	} else {
 		fill_identity(&s->record, task, number, compat);
 	}
-	if (holds_back)
+	if (!simple)
 		finish_call(s->self);
 	else
 		submit(bulk_ring(), s);
 }
 
 static __always_inline void emit(struct task_struct *task, struct apus_syscall_row *row, struct scratch *s,
-				 struct stash *stash, s32 number, u64 policies, bool compat, u32 plan)
+				 struct stash *stash, s32 number, u64 policies, bool compat, u32 plan, bool simple)
 {
 	bool is_plain = !(row->flags & (APUS_ROW_NEEDS_ENTRY | APUS_ROW_READS_AT_EXIT));
 
-	if (is_plain && !(has_plan && (has_limits || row->tests.all)))
-		emit_plain(task, row, s, number, policies, compat, plan);
+	if (is_plain && !(is_planned(simple) && (has_limits || row->tests.all)))
+		emit_plain(task, row, s, number, policies, compat, plan, simple);
 	else
-		emit_full(task, row, s, stash, number, policies, compat, plan);
+		emit_full(task, row, s, stash, number, policies, compat, plan, simple);
 }
 
 #endif

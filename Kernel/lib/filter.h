@@ -214,8 +214,10 @@ __noinline int apply_tests(u32 self, u32 from, u32 to)
 	if (!s)
 		return 0;
 	policies = s->record.policies;
-	if (s->offset + sizeof(s->record) > RECORD_MASK)
-		return 0; /* APUS_RECORD_UNDECIDED */
+	if (s->offset + sizeof(s->record) > RECORD_MASK) {
+		s->record.flags |= APUS_RECORD_UNDECIDED;
+		return 0;
+	}
 	for (u32 i = 0; i < MAX_TESTS && policies; i++) {
 		if (from + i >= to)
 			break;

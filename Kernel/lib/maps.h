@@ -19,7 +19,6 @@ const volatile bool has_group_dead;                 /* sched_process_exit says w
 
 const volatile bool has_limits;                     /* and policies may have rate limits, see limit.h */
 const volatile bool sheds;                          /* bulk events give way to others, see loss.h */
-const volatile bool holds_back;                     /* one of both */
 const volatile u64 tight_above;                     /* bytes that wait in a bulk ring when it is nearly full */
 
 struct ring {

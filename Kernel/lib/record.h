@@ -14,8 +14,6 @@ static __always_inline void submit(void *ring, struct scratch *s)
 		length = sizeof(s->data);
 	size = sizeof(s->record) + length;
 	s->record.size = size;
-	if (has_plan && s->tests.all && size > RECORD_MASK)
-		s->record.flags |= APUS_RECORD_UNDECIDED;
 	/* The agent takes the rings away when it has heard enough. */
 	if (!ring)
 		return;
@@ -72,51 +70,78 @@ static __always_inline u64 policies_for(u32 index)
 	return plan ? plan->policies : 0;
 }
 
-/* Starts a record of a catalogue event; `fields` values follow the header. Returns the number of its
- * scratch + 1, or 0 when nobody wants it. Global, as it is in every program. */
-__noinline u32 begin_record(u32 event, u32 index, u32 fields, u32 options)
+/* Starts a record in a scratch. Returns the scratch's number + 1, or 0 where it is nobody's or none is free. */
+static __always_inline u32 start_record(struct task_struct *own, u32 event, u32 index, u32 fields, u32 options,
+					u64 policies, u32 plan, struct apus_event_plan *tests)
 {
-	struct task_struct *own = own_task();
 	struct scratch *s;
-	struct apus_event_plan *plan = NULL;
-	u32 number = judging_plan();
-	u64 policies;
 
-	if (index >= INDEX_FIRST_SYSCALL)
-		return 0;
-	if (has_plan) {
-		plan = event_plan(index, number);
-		policies = plan ? plan->policies : 0;
-	} else {
-		policies = wanted[index];
-	}
-	if (policies) {
-		policies = in_scope(own, policies, options, number);
-		if (!policies)
-			count(index, COUNT_FILTERED);
-	}
 	if (!policies && !(options & FOR_STATE))
 		return 0;
 	s = claim_scratch();
 	if (!s) {
-		lose(index, policies, APUS_LOSS_SCRATCH, number);
+		lose(index, policies, APUS_LOSS_SCRATCH, plan);
 		return 0;
 	}
 	fill_identity(&s->record, own, own_syscall(own), in_compat_syscall(own));
 	s->record.event = event;
-	s->record.plan = number;
 	s->record.policies = policies;
 	s->record.value_count = fields;
-	if (plan)
-		s->tests = plan->tests;
+	if (tests) {
+		s->record.plan = plan;
+		s->tests = tests->tests;
+	}
 	s->index = index;
 	s->offset = fields * 8;
 	return s->self + 1;
 }
 
+/* Starts a record of a catalogue event, whose `fields` values follow the header. Global, as it is in every program. */
+__noinline u32 begin_record(u32 event, u32 index, u32 fields, u32 options)
+{
+	struct task_struct *own;
+	u64 policies;
+
+	if (index >= INDEX_FIRST_SYSCALL)
+		return 0;
+	own = own_task();
+	policies = wanted[index];
+	if (policies) {
+		policies = in_constant_scope(own, policies, options);
+		if (!policies)
+			count(index, COUNT_FILTERED);
+	}
+	return start_record(own, event, index, fields, options, policies, 0, NULL);
+}
+
+/* The same where plans judge. Apart, as both in one would have to keep more than there are registers. */
+__noinline u32 begin_planned_record(u32 event, u32 index, u32 fields, u32 options)
+{
+	struct task_struct *own;
+	struct apus_event_plan *plan;
+	u32 number;
+	u64 policies;
+
+	if (!has_plan || index >= INDEX_FIRST_SYSCALL)
+		return 0;
+	own = own_task();
+	number = judging_plan();
+	plan = event_plan(index, number);
+	if (!plan)
+		return 0;
+	policies = plan->policies;
+	if (policies) {
+		policies = in_scope(own, policies, options, number);
+		if (!policies)
+			count(index, COUNT_FILTERED);
+	}
+	return start_record(own, event, index, fields, options, policies, number, plan);
+}
+
 static __always_inline struct scratch *begin(u32 event, u32 index, u32 fields, u32 options)
 {
-	u32 number = begin_record(event, index, fields, options);
+	u32 number = has_plan ? begin_planned_record(event, index, fields, options) :
+				begin_record(event, index, fields, options);
 	struct scratch *s = number ? scratch_at(number - 1) : NULL;
 
 	if (s)
@@ -137,7 +162,22 @@ enum {
 };
 
 /* Hands over the record of scratch `self`. */
-__noinline int finish_record(u32 self, u32 where)
+__noinline int finish_record(u32 self, u32 to_lifecycle)
+{
+	struct scratch *s = scratch_at(self);
+
+	if (!s)
+		return 0;
+	if (to_lifecycle)
+		submit(&lifecycle, s);
+	else
+		submit(bulk_ring(), s);
+	release_scratch(s);
+	return 0;
+}
+
+/* The same where plans judge, or where it may have to give way. */
+__noinline int finish_judged_record(u32 self, u32 where)
 {
 	struct scratch *s = scratch_at(self);
 
@@ -155,8 +195,8 @@ __noinline int finish_record(u32 self, u32 where)
 	/* The state stores want those of the lifecycle even without policies. */
 	if (where == TO_LIFECYCLE) {
 		submit(&lifecycle, s);
-	} else if (!has_plan || s->record.policies) {
-		if (where == AS_BULK && sheds)
+	} else if (s->record.policies) {
+		if (sheds && where == AS_BULK)
 			submit_bulk(s->self);
 		else
 			submit(bulk_ring(), s);
@@ -165,10 +205,17 @@ __noinline int finish_record(u32 self, u32 where)
 	return 0;
 }
 
-#define FINISH(s) finish_record((s)->self, TO_RING)
-#define FINISH_LIFECYCLE(s) finish_record((s)->self, TO_LIFECYCLE)
+static __always_inline int finish(struct scratch *s, u32 where)
+{
+	if (has_plan || (sheds && where == AS_BULK))
+		return finish_judged_record(s->self, where);
+	return finish_record(s->self, where == TO_LIFECYCLE);
+}
+
+#define FINISH(s) finish(s, TO_RING)
+#define FINISH_LIFECYCLE(s) finish(s, TO_LIFECYCLE)
 /* For events of which there are very many, which the catalogue says to be of the class `bulk`. */
-#define FINISH_BULK(s) finish_record((s)->self, AS_BULK)
+#define FINISH_BULK(s) finish(s, AS_BULK)
 
 /* For a record that turns out not to be one. */
 static __always_inline int abandon(struct scratch *s)

@@ -121,42 +121,63 @@ __noinline u64 allowed_host_name(u32 plan)
 	return policies;
 }
 
-/* Of some policies, those in whose scope the current task is. Global, as the verifier would follow all its ways once for
- * each place that asks, and as its frame is large. */
-__noinline u64 restrict_scope(u64 policies, u32 moment, u32 plan)
+/* Of some policies, those whose rarer restrictions the current task meets. Global, to be out of the way. */
+__noinline u64 restrict_further(u64 policies, u32 plan)
 {
-	struct task_struct *own = own_task();
-	struct task_struct *task = HAS_HELPER(get_current_task_btf) ? readable(own) : own;
-	u32 pid = TASK(own, tgid), tid = TASK(own, pid);
-	struct apus_process *process = NULL;
+	struct task_struct *task = current_task();
 	scope_plan restrictions = scope_of(plan);
 	u32 slot = plan % APUS_PLANS;
-	u64 followed = 0, keys;
+	u64 keys;
 
 	if (!restrictions)
 		return 0;
 	keys = restrictions->keys;
-	if (has_plan && !keys)
-		return policies;
-
-	if (keys & (BIT(APUS_SCOPE_TREE) | BIT(APUS_SCOPE_PROGRAM) | BIT(APUS_SCOPE_FOLLOW))) {
-		process = bpf_map_lookup_elem(&scope_processes, &pid);
-		if (process && process->pending && !(moment & EXECUTING))
-			return 0;
-		if (process)
-			followed = process->follows[slot % APUS_PLANS] & policies;
-	}
-	if (keys & BIT(APUS_SCOPE_TREE))
-		policies &= allowed(restrictions, APUS_SCOPE_TREE, process ? &process->tree[slot % APUS_PLANS] : NULL, 0);
-	if (keys & BIT(APUS_SCOPE_PROGRAM) && !(moment & PROGRAM_COMES))
-		policies &= take_program(restrictions, process, slot);
 	if (keys & BIT(APUS_SCOPE_AGE)) {
 		bool is_new = TASK(task, group_leader, start_boottime) > restrictions->since;
 
 		policies &= is_new ? ~restrictions->only_old : ~restrictions->only_new;
 	}
+	if (keys & BIT(APUS_SCOPE_MNTNS)) {
+		u32 ns = TASK(task, nsproxy, mnt_ns, ns.inum);
+		policies &= allowed(restrictions, APUS_SCOPE_MNTNS, FIND_MARKS(scope_mntns, ns, slot), 0);
+	}
+	if (keys & BIT(APUS_SCOPE_PIDNS)) {
+		u32 number, ns;
+		namespaced(task, 0, &number, &ns);
+		policies &= allowed(restrictions, APUS_SCOPE_PIDNS, FIND_MARKS(scope_pidns, ns, slot), 0);
+	}
+	if (keys & BIT(APUS_SCOPE_UTS))
+		policies &= allowed_host_name(plan);
+	return policies;
+}
+
+#define RARE_KEYS (BIT(APUS_SCOPE_AGE) | BIT(APUS_SCOPE_MNTNS) | BIT(APUS_SCOPE_PIDNS) | BIT(APUS_SCOPE_UTS))
+#define KEYS_OF_PROCESSES (BIT(APUS_SCOPE_TREE) | BIT(APUS_SCOPE_PROGRAM) | BIT(APUS_SCOPE_FOLLOW))
+
+/* Of some policies, those in whose scope the current task is. */
+static __always_inline u64 restrict_to(scope_plan restrictions, struct task_struct *own, u64 policies, u32 moment,
+				       u32 plan)
+{
+	struct task_struct *task = HAS_HELPER(get_current_task_btf) ? readable(own) : own;
+	struct apus_process *process = NULL;
+	u32 slot = plan % APUS_PLANS, pid = TASK(own, tgid);
+	u64 followed = 0, keys = restrictions->keys;
+
+	if (keys & KEYS_OF_PROCESSES) {
+		process = bpf_map_lookup_elem(&scope_processes, &pid);
+		if (process && process->pending && !(moment & EXECUTING))
+			return 0;
+		if (process)
+			followed = process->follows[slot] & policies;
+		if (keys & BIT(APUS_SCOPE_TREE))
+			policies &= allowed(restrictions, APUS_SCOPE_TREE, process ? &process->tree[slot] : NULL, 0);
+		if (keys & BIT(APUS_SCOPE_PROGRAM) && !(moment & PROGRAM_COMES))
+			policies &= take_program(restrictions, process, slot);
+	}
 	if (keys & BIT(APUS_SCOPE_PID)) {
 		struct apus_scope_marks both = {}, *marks = FIND_MARKS(scope_pid, pid, slot);
+		u32 tid = TASK(own, pid);
+
 		if (marks)
 			both = *marks;
 		if (tid != pid) {
@@ -174,34 +195,49 @@ __noinline u64 restrict_scope(u64 policies, u32 moment, u32 plan)
 		policies &= allowed(restrictions, APUS_SCOPE_UID, FIND_MARKS(scope_uid, uid, slot),
 				    in_ranges(restrictions, 1, uid, plan));
 	}
-	if (keys & BIT(APUS_SCOPE_COMM))
-		policies &= allowed_task_name(plan);
-	if (keys & BIT(APUS_SCOPE_MNTNS)) {
-		u32 ns = TASK(task, nsproxy, mnt_ns, ns.inum);
-		policies &= allowed(restrictions, APUS_SCOPE_MNTNS, FIND_MARKS(scope_mntns, ns, slot), 0);
-	}
-	if (keys & BIT(APUS_SCOPE_PIDNS)) {
-		u32 number, ns;
-		namespaced(task, 0, &number, &ns);
-		policies &= allowed(restrictions, APUS_SCOPE_PIDNS, FIND_MARKS(scope_pidns, ns, slot), 0);
-	}
-	if (keys & BIT(APUS_SCOPE_UTS))
-		policies &= allowed_host_name(plan);
-	if (keys & BIT(APUS_SCOPE_CGROUP)) {
-		u64 cgroup = control_group(task);
-		policies &= allowed(restrictions, APUS_SCOPE_CGROUP, FIND_MARKS(scope_cgroup, cgroup, slot), 0);
+	if (keys & (RARE_KEYS | BIT(APUS_SCOPE_CGROUP) | BIT(APUS_SCOPE_COMM))) {
+		if (keys & BIT(APUS_SCOPE_CGROUP)) {
+			u64 cgroup = control_group(task);
+			policies &= allowed(restrictions, APUS_SCOPE_CGROUP, FIND_MARKS(scope_cgroup, cgroup, slot), 0);
+		}
+		if (keys & BIT(APUS_SCOPE_COMM))
+			policies &= allowed_task_name(plan);
+		if (keys & RARE_KEYS)
+			policies = restrict_further(policies, plan);
 	}
 	return policies | followed;
 }
 
-/* `own` is from own_task(). */
-static __always_inline u64 in_scope(struct task_struct *own, u64 policies, u32 moment, u32 plan)
+/* The same for a plan. Global, as the verifier does not know its keys, and would follow all ways once for each place that
+ * asks. */
+__noinline u64 restrict_scope(u64 policies, u32 moment, u32 plan)
+{
+	scope_plan restrictions = scope_of(plan);
+
+	if (!restrictions)
+		return 0;
+	return restrictions->keys ? restrict_to(restrictions, own_task(), policies, moment, plan) : policies;
+}
+
+/* Of some policies, those in whose scope the current task is, where constants judge: the verifier takes only the keys that
+ * are used. `own` is from own_task(). */
+static __always_inline u64 in_constant_scope(struct task_struct *own, u64 policies, u32 moment)
 {
 	struct task_struct *task = HAS_HELPER(get_current_task_btf) ? readable(own) : own;
 
 	if (is_self(task, TASK(own, tgid)))
 		return 0;
-	return has_plan || has_scope ? restrict_scope(policies, moment, plan) : policies;
+	return has_scope ? restrict_to(&scope, own, policies, moment, 0) : policies;
+}
+
+/* The same, whatever judges. */
+static __always_inline u64 in_scope(struct task_struct *own, u64 policies, u32 moment, u32 plan)
+{
+	struct task_struct *task = HAS_HELPER(get_current_task_btf) ? readable(own) : own;
+
+	if (!has_plan)
+		return in_constant_scope(own, policies, moment);
+	return is_self(task, TASK(own, tgid)) ? 0 : restrict_scope(policies, moment, plan);
 }
 
 #endif

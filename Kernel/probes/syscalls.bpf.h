@@ -3,31 +3,39 @@
 #define APUS_SYSCALLS_H
 
 /* Whether it is decided at a call's entry what becomes of it: its return asks nobody again. */
-static __always_inline bool is_decided_at_entry(struct apus_syscall_row *row)
+static __always_inline bool is_decided_at_entry(struct apus_syscall_row *row, bool simple)
 {
 	return row->flags & APUS_ROW_EMIT_AT_ENTRY ||
-	       (has_plan && row->tests.inputs && row->flags & APUS_ROW_NEEDS_ENTRY);
+	       (is_planned(simple) && row->tests.inputs && row->flags & APUS_ROW_NEEDS_ENTRY);
 }
 
-static __always_inline void syscall_entered(struct task_struct *task, struct pt_regs *regs, u32 number)
+/* The policies that want a call of the current task. */
+static __always_inline u64 policies_for_call(struct task_struct *task, struct apus_syscall_row *row, u32 plan, bool simple)
+{
+	u32 moment = row->flags & APUS_ROW_REPLACES_MEMORY ? EXECUTING : 0;
+
+	return simple ? in_constant_scope(task, row->policies, moment) : in_scope(task, row->policies, moment, plan);
+}
+
+static __always_inline void call_entered(struct task_struct *task, struct pt_regs *regs, u32 number, bool simple)
 {
 	bool compat = in_compat_syscall(task);
-	u32 slot = syscall_slot(number, compat), plan = judging_plan();
+	u32 slot = syscall_slot(number, compat), plan = simple ? 0 : judging_plan();
 	struct apus_syscall_row *row = syscall_row(slot, plan);
 	struct scratch *s;
 	u64 policies;
 
 	if (!row || !row->policies || !(row->flags & (APUS_ROW_NEEDS_ENTRY | APUS_ROW_EMIT_AT_ENTRY)))
 		return;
-	policies = in_scope(task, row->policies, row->flags & APUS_ROW_REPLACES_MEMORY ? EXECUTING : 0, plan);
+	policies = policies_for_call(task, row, plan, simple);
 	if (!policies) {
-		if (is_decided_at_entry(row))
+		if (is_decided_at_entry(row, simple))
 			count(row->index, COUNT_FILTERED);
 		return;
 	}
 	s = claim_scratch();
 	if (!s) {
-		if (is_decided_at_entry(row))
+		if (is_decided_at_entry(row, simple))
 			lose(row->index, policies, APUS_LOSS_SCRATCH, plan);
 		return;
 	}
@@ -35,16 +43,16 @@ static __always_inline void syscall_entered(struct task_struct *task, struct pt_
 	s->args[APUS_LENGTH_RETURN_VALUE] = 0;
 	s->args[APUS_LENGTH_ONE] = 1;
 	if (row->flags & APUS_ROW_EMIT_AT_ENTRY)
-		emit(task, row, s, NULL, number, policies, compat, plan);
+		emit(task, row, s, NULL, number, policies, compat, plan, simple);
 	else
-		stash_call(row, s, slot, policies, compat, plan);
+		stash_call(row, s, slot, policies, compat, plan, simple);
 	release_scratch(s);
 }
 
-static __always_inline void syscall_returned(struct task_struct *task, struct pt_regs *regs, s64 ret)
+static __always_inline void call_returned(struct task_struct *task, struct pt_regs *regs, s64 ret, bool simple)
 {
 	bool compat = in_compat_syscall(task);
-	u32 number = REGISTER(regs, orig_ax), slot = syscall_slot(number, compat), plan = judging_plan();
+	u32 number = REGISTER(regs, orig_ax), slot = syscall_slot(number, compat), plan = simple ? 0 : judging_plan();
 	struct apus_syscall_row *row;
 	struct stash *stash = NULL;
 	struct scratch *s;
@@ -72,11 +80,11 @@ static __always_inline void syscall_returned(struct task_struct *task, struct pt
 			stash = NULL;
 	}
 	/* Rejected at its entry, or begun before these policies were in force. */
-	if (!stash && is_decided_at_entry(row))
+	if (!stash && is_decided_at_entry(row, simple))
 		return;
 	/* Others took over meanwhile: they judge the whole call. */
-	if (stash && has_plan && stash->plan != plan) {
-		stash->policies = in_scope(task, row->policies, row->flags & APUS_ROW_REPLACES_MEMORY ? EXECUTING : 0, plan);
+	if (stash && is_planned(simple) && stash->plan != plan) {
+		stash->policies = policies_for_call(task, row, plan, simple);
 		stash->judged = false;
 		if (!stash->policies) {
 			stash->slot = 0;
@@ -87,7 +95,7 @@ static __always_inline void syscall_returned(struct task_struct *task, struct pt
 	if (stash) {
 		policies = stash->policies;
 	} else {
-		policies = in_scope(task, row->policies, row->flags & APUS_ROW_REPLACES_MEMORY ? EXECUTING : 0, plan);
+		policies = policies_for_call(task, row, plan, simple);
 		if (!policies) {
 			count(row->index, COUNT_FILTERED);
 			return;
@@ -106,8 +114,24 @@ static __always_inline void syscall_returned(struct task_struct *task, struct pt
 	}
 	s->args[APUS_LENGTH_RETURN_VALUE] = ret;
 	s->args[APUS_LENGTH_ONE] = 1;
-	emit(task, row, s, stash, number, policies, compat, plan);
+	emit(task, row, s, stash, number, policies, compat, plan, simple);
 	release_scratch(s);
+}
+
+static __always_inline void syscall_entered(struct task_struct *task, struct pt_regs *regs, u32 number)
+{
+	if (is_simple())
+		call_entered(task, regs, number, true);
+	else
+		call_entered(task, regs, number, false);
+}
+
+static __always_inline void syscall_returned(struct task_struct *task, struct pt_regs *regs, s64 ret)
+{
+	if (is_simple())
+		call_returned(task, regs, ret, true);
+	else
+		call_returned(task, regs, ret, false);
 }
 
 /* ---- All system calls: one pair of tracepoints and the table --------------------------------

@@ -220,7 +220,6 @@ public final class Sensor {
         let sheds = sheds(request, catalog)
         try object.setConstant("has_limits", to: hasLimits)
         try object.setConstant("sheds", to: sheds)
-        try object.setConstant("holds_back", to: hasLimits || sheds)
         try object.setConstant("tight_above", to: UInt64(ringBytes(request) / 8 * 7))
         try object.setConstant("want_environment", to: request.wantsEnvironment)
         try object.setConstant("want_paths", to: request.wantsPaths)
