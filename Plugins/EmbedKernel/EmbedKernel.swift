@@ -23,7 +23,10 @@ struct EmbedKernel: BuildToolPlugin {
             "$2/clang" -target bpf -mcpu=v3 -g -O2 -Wall -Werror -D__TARGET_ARCH_x86 \
                 -I"$1" -I"$3" -I"$4" -c "$3/apus.bpf.c" -o "$1/apus.bpf.o"
             "$2/llvm-objcopy" --strip-debug "$1/apus.bpf.o"
-            "$0" object "$5" "$1/apus.bpf.o"
+            "$2/llvm-objcopy" --dump-section .BTF.ext="$1/lines" "$1/apus.bpf.o" "$1/apus.small.o"
+            "$0" types "$1/types" "$1/lines"
+            "$2/llvm-objcopy" --remove-section .rel.BTF.ext --update-section .BTF.ext="$1/types" "$1/apus.small.o"
+            "$0" object "$5" "$1/apus.small.o"
             """
         return [
             .buildCommand(

@@ -5,18 +5,22 @@ import Glibc
 ///
 ///     CatalogCompiler swift  OUTPUT CATALOGUE...   the catalogue's text as a Swift source
 ///     CatalogCompiler header OUTPUT CATALOGUE...   its numbers for the kernel programs
+///     CatalogCompiler types  OUTPUT SECTION        a kernel object's .BTF.ext without its line numbers
 ///     CatalogCompiler object OUTPUT OBJECT         the kernel object as a Swift source
 @main
 struct CatalogCompiler {
     static func main() {
         let arguments = CommandLine.arguments
-        guard arguments.count >= 4 else { fail("usage: CatalogCompiler swift|header|object OUTPUT INPUT...") }
+        guard arguments.count >= 4 else {
+            fail("usage: CatalogCompiler swift|header|types|object OUTPUT INPUT...")
+        }
         let inputs = arguments.dropFirst(3)
         switch arguments[1] {
         case "swift": write(swiftSource(inputs), to: arguments[2])
         case "header": write(header(inputs), to: arguments[2])
+        case "types": write(withoutLines(bytes(arguments[3])), to: arguments[2])
         case "object": write(objectSource(arguments[3]), to: arguments[2])
-        default: fail("'\(arguments[1])' is none of swift, header, object")
+        default: fail("'\(arguments[1])' is none of swift, header, types, object")
         }
     }
 
@@ -66,6 +70,34 @@ struct CatalogCompiler {
             + base64(bytes(path)) + "\"\n"
     }
 
+    /// A section .BTF.ext without its lines of the source. They are most of the object, and libbpf and the kernel would
+    /// read them at each start, only to show them where the verifier refuses a program.
+    ///
+    /// The form is that of `struct btf_ext_header` in libbpf: magic, version and flags, the header's length, and then
+    /// offset and length of the functions, the lines and the relocations, counted from behind the header.
+    static func withoutLines(_ section: [UInt8]) -> [UInt8] {
+        func word(_ at: Int) -> Int {
+            guard at + 4 <= section.count else { fail(".BTF.ext is too short") }
+            return (0..<4).reduce(0) { $0 | Int(section[at + $1]) << (8 * $1) }
+        }
+        let header = word(4)
+        guard header == 32, word(0) & 0xffff == 0xeb9f else {
+            fail(".BTF.ext is of a form that is unknown here")
+        }
+        var lengths: [Int] = []
+        var data: [UInt8] = []
+        for place in [8, 24] {
+            let start = header + word(place)
+            let length = word(place + 4)
+            guard start + length <= section.count else { fail(".BTF.ext ends too early") }
+            data += section[start..<(start + length)]
+            lengths.append(length)
+        }
+        let words = [0, lengths[0], lengths[0], 0, lengths[0], lengths[1]]
+        return section[..<8]
+            + words.flatMap { word in (0..<4).map { UInt8(truncatingIfNeeded: word >> (8 * $0)) } } + data
+    }
+
     // MARK: Files
 
     static func parse(_ files: [(name: String, text: Substring)]) -> [EventDefinition] {
@@ -91,11 +123,13 @@ struct CatalogCompiler {
         }
     }
 
-    static func write(_ text: String, to path: String) {
+    static func write(_ text: String, to path: String) { write(Array(text.utf8), to: path) }
+
+    static func write(_ bytes: [UInt8], to path: String) {
         let descriptor = unsafe open(path, O_WRONLY | O_CREAT | O_TRUNC, 0o644)
         guard descriptor >= 0 else { fail("cannot write \(path): errno \(errno)") }
         defer { close(descriptor) }
-        var rest = Array(text.utf8)[...]
+        var rest = bytes[...]
         while !rest.isEmpty {
             let count = unsafe rest.withUnsafeBytes {
                 unsafe Glibc.write(descriptor, $0.baseAddress, $0.count)

@@ -54,7 +54,7 @@ public struct CatalogParser {
     private mutating func parse(_ name: String, _ text: Substring) throws(CatalogError) {
         file = name
         line = 0
-        for raw in text.split(separator: "\n", omittingEmptySubsequences: false) {
+        for raw in cut(text, at: "\n", keepsEmpty: true) {
             line += 1
             let text = trimmed(raw)
             if text.isEmpty || text.utf8.first == UInt8(ascii: "#") { continue }
@@ -90,12 +90,12 @@ public struct CatalogParser {
     // MARK: System calls
 
     private mutating func row(_ text: Substring) throws(CatalogError) {
-        let columns = text.split(separator: "|", omittingEmptySubsequences: false).map(trimmed)
+        let columns = cut(text, at: "|", keepsEmpty: true).map(trimmed)
         guard columns.count == 7 else {
             throw fault("a system call is 7 columns separated by '|', this line has \(columns.count)")
         }
         guard let id = UInt32(columns[3]) else { throw fault("'\(columns[3])' is no event id") }
-        let arguments = columns[5] == "-" ? [] : split(columns[5], at: ",").map(trimmed)
+        let arguments = columns[5] == "-" ? [] : splitArguments(columns[5]).map(trimmed)
         guard arguments.count <= 6 else { throw fault("a system call has at most 6 arguments") }
         let (name, trait) = try nameAndTrait(columns[0])
         let names = arguments.map { String(trimmed($0.prefix { $0 != ":" })) }
@@ -139,7 +139,8 @@ public struct CatalogParser {
         var options: [Substring] = []
         if let brace = typeName.firstIndex(of: "{") {
             guard typeName.last == "}" else { throw fault("'\(text)' lacks a closing '}'") }
-            options = typeName[typeName.index(after: brace)...].dropLast().split(separator: ",").map(trimmed)
+            let inner = typeName[typeName.index(after: brace)...].dropLast()
+            options = cut(inner, at: ",").map(trimmed)
             typeName = typeName[..<brace]
         }
         let type = try fieldType(typeName)
@@ -186,7 +187,7 @@ public struct CatalogParser {
     // MARK: Other events
 
     private mutating func openEntry(_ text: Substring) throws(CatalogError) {
-        let words = text.split(separator: " ", maxSplits: 2)
+        let words = cut(text, at: " ", maxSplits: 2)
         guard words.count >= 2, let id = UInt32(words[1]) else {
             throw fault("an event starts with 'event NAME ID [SETS]'")
         }
@@ -226,11 +227,11 @@ public struct CatalogParser {
     }
 
     private func entryField(_ text: Substring) throws(CatalogError) -> FieldDefinition {
-        let halves = text.split(separator: "|", maxSplits: 1).map(trimmed)
+        let halves = cut(text, at: "|", maxSplits: 1).map(trimmed)
         guard halves.count == 2, let colon = halves[0].firstIndex(of: ":") else {
             throw fault("a field is 'field NAME: TYPE TAGS | meaning'")
         }
-        let words = halves[0][halves[0].index(after: colon)...].split(separator: " ")
+        let words = cut(halves[0][halves[0].index(after: colon)...], at: " ")
         guard let typeName = words.first else { throw fault("this field has no type") }
         var provenance: Provenance = []
         for tag in words.dropFirst() {
@@ -283,18 +284,29 @@ public struct CatalogParser {
         CatalogError(file: file, line: line, message: message)
     }
 
-    /// Splits at a separator outside braces.
-    private func split(_ text: Substring, at separator: Character) -> [Substring] {
+    /// Splits at an ASCII character. By bytes, as this is read at each start, and characters of Swift take ten times as
+    /// long.
+    private func cut(
+        _ text: Substring, at separator: Unicode.Scalar, maxSplits: Int = .max, keepsEmpty: Bool = false
+    ) -> [Substring] {
+        text.utf8.split(
+            separator: UInt8(truncatingIfNeeded: separator.value), maxSplits: maxSplits,
+            omittingEmptySubsequences: !keepsEmpty
+        ).map(Substring.init)
+    }
+
+    /// Splits at commas outside braces.
+    private func splitArguments(_ text: Substring) -> [Substring] {
         var parts: [Substring] = []
         var start = text.startIndex
         var depth = 0
-        for index in text.indices {
-            switch text[index] {
-            case "{": depth += 1
-            case "}": depth -= 1
-            case separator where depth == 0:
+        for index in text.utf8.indices {
+            switch text.utf8[index] {
+            case UInt8(ascii: "{"): depth += 1
+            case UInt8(ascii: "}"): depth -= 1
+            case UInt8(ascii: ",") where depth == 0:
                 parts.append(text[start..<index])
-                start = text.index(after: index)
+                start = text.utf8.index(after: index)
             default: break
             }
         }
@@ -303,7 +315,7 @@ public struct CatalogParser {
     }
 
     private func list(_ text: Substring) -> [String] {
-        text == "-" ? [] : text.split(separator: ",").map { String(trimmed($0)) }
+        text == "-" ? [] : cut(text, at: ",").map { String(trimmed($0)) }
     }
 
     private func after(_ prefix: String, _ text: Substring) -> Substring? {

@@ -14,20 +14,18 @@ enum KernelObject {
         }
         let text = unsafe UnsafeBufferPointer(
             start: kernelObjectBase64.utf8Start, count: kernelObjectBase64.utf8CodeUnitCount)
-        var bytes: [UInt8] = []
-        bytes.reserveCapacity(text.count / 4 * 3)
-        var at = 0
-        while at + 3 < text.count {
-            var bits: UInt32 = 0
-            for place in 0..<4 { bits = bits << 6 | UInt32(values[Int(unsafe text[at + place])]) }
-            bytes.append(UInt8(truncatingIfNeeded: bits >> 16))
-            bytes.append(UInt8(truncatingIfNeeded: bits >> 8))
-            bytes.append(UInt8(truncatingIfNeeded: bits))
-            at += 4
-        }
-        while at > 0, unsafe text[at - 1] == UInt8(ascii: "="), !bytes.isEmpty {
-            bytes.removeLast()
-            at -= 1
+        var count = text.count / 4 * 3
+        for end in text.indices.suffix(2) where unsafe text[end] == UInt8(ascii: "=") { count -= 1 }
+        let bytes = unsafe [UInt8](unsafeUninitializedCapacity: count) { bytes, filled in
+            while filled < count {
+                let at = filled / 3 * 4
+                var bits: UInt32 = 0
+                for place in 0..<4 { bits = bits << 6 | UInt32(values[Int(unsafe text[at + place])]) }
+                for shift in [16, 8, 0] where filled < count {
+                    unsafe bytes[filled] = UInt8(truncatingIfNeeded: bits >> shift)
+                    filled += 1
+                }
+            }
         }
         // Megabytes that are seldom needed again.
         unsafe apus_return_constants(text.baseAddress, text.count)
