@@ -45,6 +45,9 @@ let package = Package(
         .target(name: "State", dependencies: ["CSystem", "Events"], swiftSettings: strict),
         .target(name: "Outputs", dependencies: ["CSystem", "Events"], swiftSettings: strict),
 
+        // Asks container runtimes for names.
+        .target(name: "Runtimes", dependencies: ["CSystem", "State"], swiftSettings: strict),
+
         // The only module that talks to the kernel's BPF.
         .target(
             name: "Probes",
@@ -55,7 +58,7 @@ let package = Package(
             name: "Agent",
             dependencies: [
                 "Catalog", "CContract", "CSystem", "Events", "Expressions", "Outputs", "Policies", "Probes",
-                "State",
+                "Runtimes", "State",
             ],
             swiftSettings: strict),
         .executableTarget(
@@ -75,6 +78,10 @@ let package = Package(
         .testTarget(
             name: "ExpressionsTests", dependencies: ["CContract", "Expressions", "TestSupport"],
             swiftSettings: strict),
+        .testTarget(
+            name: "StateTests", dependencies: ["CContract", "State", "TestSupport"], swiftSettings: strict),
+        .testTarget(
+            name: "RuntimesTests", dependencies: ["Runtimes", "State", "TestSupport"], swiftSettings: strict),
         .testTarget(name: "PoliciesTests", dependencies: ["Policies", "TestSupport"], swiftSettings: strict),
         .testTarget(
             name: "AgentTests", dependencies: ["Agent", "Catalog", "Events", "Probes", "TestSupport"],
