@@ -28,6 +28,7 @@
 #include "probes/syscalls.bpf.h"
 #include "probes/lifecycle.bpf.h"
 #include "probes/cgroups.bpf.h"
+#include "probes/snapshot.bpf.h"
 #include "probes/modules.bpf.h"
 #include "probes/processes.bpf.h"
 #include "probes/credentials.bpf.h"

@@ -25,7 +25,7 @@ static __always_inline struct apus_bucket *group_bucket(u32 policy, u32 plan)
 	struct apus_group_key key = {.plan = plan, .policy = policy};
 	struct apus_bucket none = {}, *bucket;
 
-	key.cgroup = HAS_HELPER(get_current_task_btf) ? bpf_get_current_cgroup_id() : control_group(own_task());
+	key.cgroup = current_control_group();
 	bucket = bpf_map_lookup_elem(&group_buckets, &key);
 	if (bucket)
 		return bucket;

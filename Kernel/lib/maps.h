@@ -17,6 +17,7 @@ const volatile bool want_environment;               /* sched_process_exec with `
 const volatile bool has_rdonly_cast;                /* the kernel has this function */
 const volatile bool has_group_dead;                 /* sched_process_exit says whether it is the last */
 
+const volatile bool has_containers;                 /* and scopes may ask for containers */
 const volatile bool has_limits;                     /* and policies may have rate limits, see limit.h */
 const volatile bool sheds;                          /* bulk events give way to others, see loss.h */
 const volatile u64 tight_above;                     /* bytes that wait in a bulk ring when it is nearly full */
@@ -181,6 +182,24 @@ struct {
 	__type(key, u32); /* host pid */
 	__type(value, struct apus_process);
 } scope_processes SEC(".maps");
+
+/* Control groups of containers, by id. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, APUS_MAX_CONTAINER_GROUPS);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, u64);
+	__type(value, struct apus_container);
+} containers SEC(".maps");
+
+/* Of them, those in which something was executed. Apart, as only the kernel writes it. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, APUS_MAX_CONTAINER_GROUPS);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, u64);
+	__type(value, u8);
+} started_containers SEC(".maps");
 
 /* A path on its way from a dentry to the root and back; or the search for a memory area, whose
  * nodes are copied to `components`. */

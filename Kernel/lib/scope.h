@@ -121,6 +121,27 @@ __noinline u64 allowed_host_name(u32 plan)
 	return policies;
 }
 
+/* Of some policies, those that take the control group of the current task. Of a group that is new the agent does not know
+ * yet what it is: all take it, and the agent asks again. Global, to be out of the way. */
+__noinline u64 restrict_containers(u64 policies, u32 plan)
+{
+	u64 cgroup = current_control_group();
+	struct apus_container *container = bpf_map_lookup_elem(&containers, &cgroup);
+	scope_plan scope = scope_of(plan);
+	u64 taken;
+
+	if (!scope)
+		return 0;
+	if (!container)
+		return policies & ~scope->in_container;
+	if (!container->is_known)
+		return policies;
+	taken = ~scope->in_none & ~(container->is_new ? scope->in_old : scope->in_new);
+	taken &= bpf_map_lookup_elem(&started_containers, &cgroup) ? ~scope->in_unstarted : ~scope->in_started;
+	taken &= ~scope->in_named | container->named[plan % APUS_PLANS];
+	return policies & taken & ~container->excluded[plan % APUS_PLANS];
+}
+
 /* Of some policies, those whose rarer restrictions the current task meets. Global, to be out of the way. */
 __noinline u64 restrict_further(u64 policies, u32 plan)
 {
@@ -146,12 +167,12 @@ __noinline u64 restrict_further(u64 policies, u32 plan)
 		namespaced(task, 0, &number, &ns);
 		policies &= allowed(restrictions, APUS_SCOPE_PIDNS, FIND_MARKS(scope_pidns, ns, slot), 0);
 	}
-	if (keys & BIT(APUS_SCOPE_UTS))
-		policies &= allowed_host_name(plan);
 	return policies;
 }
 
-#define RARE_KEYS (BIT(APUS_SCOPE_AGE) | BIT(APUS_SCOPE_MNTNS) | BIT(APUS_SCOPE_PIDNS) | BIT(APUS_SCOPE_UTS))
+#define RARE_KEYS (BIT(APUS_SCOPE_AGE) | BIT(APUS_SCOPE_MNTNS) | BIT(APUS_SCOPE_PIDNS))
+#define LATER_KEYS                                                                                         \
+	(RARE_KEYS | BIT(APUS_SCOPE_CGROUP) | BIT(APUS_SCOPE_COMM) | BIT(APUS_SCOPE_UTS) | BIT(APUS_SCOPE_CONTAINER))
 #define KEYS_OF_PROCESSES (BIT(APUS_SCOPE_TREE) | BIT(APUS_SCOPE_PROGRAM) | BIT(APUS_SCOPE_FOLLOW))
 
 /* Of some policies, those in whose scope the current task is. */
@@ -195,15 +216,19 @@ static __always_inline u64 restrict_to(scope_plan restrictions, struct task_stru
 		policies &= allowed(restrictions, APUS_SCOPE_UID, FIND_MARKS(scope_uid, uid, slot),
 				    in_ranges(restrictions, 1, uid, plan));
 	}
-	if (keys & (RARE_KEYS | BIT(APUS_SCOPE_CGROUP) | BIT(APUS_SCOPE_COMM))) {
+	if (keys & LATER_KEYS) {
 		if (keys & BIT(APUS_SCOPE_CGROUP)) {
 			u64 cgroup = control_group(task);
 			policies &= allowed(restrictions, APUS_SCOPE_CGROUP, FIND_MARKS(scope_cgroup, cgroup, slot), 0);
 		}
 		if (keys & BIT(APUS_SCOPE_COMM))
 			policies &= allowed_task_name(plan);
+		if (keys & BIT(APUS_SCOPE_UTS))
+			policies &= allowed_host_name(plan);
 		if (keys & RARE_KEYS)
 			policies = restrict_further(policies, plan);
+		if (has_containers && keys & BIT(APUS_SCOPE_CONTAINER))
+			policies = restrict_containers(policies, plan);
 	}
 	return policies | followed;
 }

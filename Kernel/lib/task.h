@@ -115,6 +115,11 @@ static __always_inline u64 control_group(struct task_struct *task)
 	return TASK(task, cgroups, dfl_cgrp, kn, id);
 }
 
+static __always_inline u64 current_control_group(void)
+{
+	return HAS_HELPER(get_current_task_btf) ? bpf_get_current_cgroup_id() : control_group(own_task());
+}
+
 /* `own` is from own_task(). */
 static __always_inline void fill_identity(struct apus_record *r, struct task_struct *own, s32 syscall, bool compat)
 {

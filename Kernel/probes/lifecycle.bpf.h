@@ -121,29 +121,46 @@ static __always_inline u64 policies_of_program(struct scratch *s, u32 slot)
 	return ~plan->programs_used | (named ^ plan->programs_negated);
 }
 
-/* Another program runs from now on: of the record's policies those are left that take it. */
-static __always_inline void take_new_program(struct scratch *s, u32 pid)
+/* The first program that runs in a container starts it. Global, for the room in the frame. */
+__noinline int start_container(void)
 {
-	struct apus_process empty = {}, *process;
-	u64 programs[APUS_PLANS] = {policies_of_program(s, 0), policies_of_program(s, 1)};
-	u64 now = programs[s->record.plan % APUS_PLANS];
+	u64 cgroup = current_control_group();
+	u8 yes = 1;
 
+	if (bpf_map_lookup_elem(&containers, &cgroup))
+		bpf_map_update_elem(&started_containers, &cgroup, &yes, BPF_ANY);
+	return 0;
+}
+
+/* Another program runs from now on: of the record's policies those are left that take it. Global for the same. */
+__noinline int take_new_program(u32 self, u32 pid)
+{
+	struct scratch *s = scratch_at(self);
+	struct apus_process empty = {}, *process;
+	u64 programs[APUS_PLANS], now;
+
+	if (!s)
+		return 0;
+	programs[0] = policies_of_program(s, 0);
+	programs[1] = policies_of_program(s, 1);
+	now = programs[s->record.plan % APUS_PLANS];
 	process = bpf_map_lookup_elem(&scope_processes, &pid);
 	if (process)
 		now |= process->follows[s->record.plan % APUS_PLANS];
 	s->record.policies &= now;
 	if (!process) {
 		if (programs[0] == ~0ULL && programs[1] == ~0ULL)
-			return;
+			return 0;
 		if (bpf_map_update_elem(&scope_processes, &pid, &empty, BPF_NOEXIST))
 			count(APUS_COUNTER_TREE_FULL, COUNT_LOST);
 		process = bpf_map_lookup_elem(&scope_processes, &pid);
 		if (!process)
-			return;
+			return 0;
 	}
 	process->programs[0] = programs[0];
 	process->programs[1] = programs[1];
 	process->knows_program = 1;
+	return 0;
 }
 
 ON_TRACEPOINT(sched_process_exec, sched_process_exec, struct task_struct *task, s32 old_pid, struct linux_binprm *bprm)
@@ -159,12 +176,14 @@ ON_TRACEPOINT(sched_process_exec, sched_process_exec, struct task_struct *task, 
 	mm = TASK(task, mm);
 	if ((has_plan || scope.used[APUS_SCOPE_TREE]) && (process = bpf_map_lookup_elem(&scope_processes, &pid)))
 		process->pending = 0;
+	if (has_containers)
+		start_container();
 	s = BEGIN_FOR_STATE(SCHED_PROCESS_EXEC, EXECUTING | PROGRAM_COMES);
 	if (!s)
 		return 0;
 	append_path(s, FIELD_SCHED_PROCESS_EXEC_PATHNAME, &file->f_path);
 	if (has_plan)
-		take_new_program(s, pid);
+		take_new_program(s->self, pid);
 	if (!s->record.policies)
 		return FINISH_LIFECYCLE(s); /* the state stores need no more */
 	append_string(s, FIELD_SCHED_PROCESS_EXEC_CMDPATH, READ(bprm, filename));

@@ -12,9 +12,7 @@ enum AgentEvents {
     static func record(
         of event: EventDefinition, policies: UInt64, version: String, clock: Clock
     ) -> [UInt8]? {
-        guard case .agent = event.source, ![.lost_events, .rate_limit].contains(event.id) else {
-            return nil
-        }
+        guard [.init_namespaces, .tracee_info].contains(event.id) else { return nil }
         let now = Clock.sinceBoot()
         var values: [UInt64] = []
         var texts: [RecordBlob] = []
@@ -50,6 +48,36 @@ enum AgentEvents {
             texts.enumerated().map { RecordBlob($0.offset, Array($0.element.utf8)) })
     }
 
+    /// The record of something that happened to a container.
+    static func record(
+        of event: EventDefinition, container: Container, policies: UInt64, plan: UInt32, clock: Clock
+    ) -> [UInt8] {
+        let details = container.details
+        var values: [UInt64] = []
+        var texts: [RecordBlob] = []
+        for (index, field) in event.fields.enumerated() {
+            var text: String?
+            var value: UInt64 = 0
+            switch field.name {
+            case "runtime": text = container.identity.runtime.rawValue
+            case "container_id": text = container.identity.id
+            case "ctime": value = container.seen &+ clock.bootOffset
+            case "container_image": text = details?.image
+            case "container_image_digest": text = details?.imageDigest
+            case "container_name": text = details?.name
+            case "pod_name": text = details?.pod?.name
+            case "pod_namespace": text = details?.pod?.namespace
+            case "pod_uid": text = details?.pod?.uid ?? container.identity.podUID
+            default: value = details?.pod?.isSandbox == true ? 1 : 0
+            }
+            values.append(value)
+            if let text { texts.append(RecordBlob(index, Array(text.utf8))) }
+        }
+        return record(
+            event.id, policies, plan: plan, at: Clock.sinceBoot(), values, texts,
+            controlGroup: container.group)
+    }
+
     /// The places of these in the catalogue.
     static let lossesIndex = Catalog.builtIn.index(of: .lost_events) ?? -1
     static let limitIndex = Catalog.builtIn.index(of: .rate_limit) ?? -1
@@ -63,7 +91,7 @@ enum AgentEvents {
 
     private static func record(
         _ event: EventID, _ policies: UInt64, plan: UInt32 = 0, at time: UInt64, _ values: [UInt64],
-        _ blobs: [RecordBlob]
+        _ blobs: [RecordBlob], controlGroup: UInt64 = 0
     ) -> [UInt8] {
         var header = apus_record()
         let own = UInt32(getpid())
@@ -72,6 +100,7 @@ enum AgentEvents {
         header.event = event.rawValue
         header.policies = policies
         header.plan = plan
+        header.cgroup_id = controlGroup
         header.flags = UInt8(APUS_RECORD_UNDECIDED)
         header.process_start = (ProcessStat(of: own)?.startTicks ?? 0) * tick
         header.thread_start = header.process_start

@@ -19,7 +19,7 @@ public enum DecodeBenchmark {
 
     private static func measure(_ name: String, _ record: [UInt8]) -> Rate {
         let catalog = Catalog.builtIn
-        var encoder = JSONEncoder(clock: Clock(), policyNames: ["default"]) { _, _ in
+        var encoder = JSONEncoder(clock: Clock(), policyNames: ["default"]) { _, _, _ in
             Array("/usr/bin/cat".utf8)
         }
         var best = Int.max

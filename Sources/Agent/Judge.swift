@@ -11,6 +11,10 @@ struct Judge {
     private let remainders: [[PolicyPlan.Remainder]]
     /// Policies that want each event, by dense index.
     let events: [Int: UInt64]
+    /// Of them, those that want it for another event that is made of it.
+    let implied: [Int: UInt64]
+    /// What the scopes say of containers.
+    let containers: ScopePlan.Containers
     private let context: EvaluationContext
 
     init(_ plan: PolicyPlan, events: Int, bootOffset: UInt64) {
@@ -18,6 +22,8 @@ struct Judge {
         for (event, left) in plan.remainders { remainders[event] = left }
         self.remainders = remainders
         self.events = plan.events
+        implied = plan.implied
+        containers = plan.scope.containers
         var name = [CChar](repeating: 0, count: 256)
         unsafe _ = gethostname(&name, name.count - 1)
         context = EvaluationContext(
@@ -100,6 +106,12 @@ struct Judges {
         else { return nil }
         return plan.names[policy]
     }
+
+    /// Those that want an event for another that is made of it only.
+    func policies(implying index: Int) -> UInt64 { current.judge.implied[index] ?? 0 }
+
+    /// What the scopes of the plan that judges say of containers.
+    var containers: ScopePlan.Containers { current.judge.containers }
 
     /// Those that want an event, whatever is in it.
     func policies(wanting index: Int) -> UInt64 { current.judge.events[index] ?? 0 }

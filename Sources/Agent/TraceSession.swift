@@ -37,18 +37,19 @@ public final class TraceSession {
     private let catalog: Catalog
     private let sensor: Sensor
     private let outputs: [Output]
-    private let processes = ProcessTable()
+    private let processes = ProcessTree()
+    private let containers: ContainerWatch
     private var command: TracedCommand?
     /// Dense index of an event by its id; -1 where there is none.
     private let indexes: [Int16]
-    private let forkIndex: Int
-    private let execIndex: Int
     private var received: [UInt64]
     private var malformed: UInt64 = 0
     private let started: UInt64
     private var refusal: String?
     private let request: TraceRequest
     private var judges: Judges
+    /// Events that tell of processes and containers, by dense index.
+    private let isOfState: [Bool]
     private var change: PolicyChange?
     private var isCommitted = false
     /// Tells what happens while events flow.
@@ -109,14 +110,16 @@ public final class TraceSession {
         judges = Judges(plan, catalog, clock)
         losses = LossReporter(catalog, now: Clock.sinceBoot())
         let processes = processes
+        let containers = ContainerWatch(catalog, clock: clock)
+        self.containers = containers
         var outputs: [Output] = []
         do {
             for output in request.outputs {
                 outputs.append(
-                    try Output(output, catalog: catalog, clock: clock, policyNames: plan.policies.map(\.name))
-                    {
-                        processes.executable(process: $0, start: $1)
-                    })
+                    try Output(
+                        output, catalog: catalog, clock: clock, policyNames: plan.policies.map(\.name),
+                        executable: { processes.executable(of: ProcessKey(process: $0, start: $1), at: $2) },
+                        container: { containers.shown(group: $0, at: $1) }))
             }
         } catch {
             throw AgentError(error.description)
@@ -131,6 +134,8 @@ public final class TraceSession {
             // The quick look at the start leaves trials out; now they may tell what is missing.
             throw AgentError(Features().missingRequirement?.reason ?? error.description)
         }
+        containers.start(sensor, plan.scope.containers)
+        if let snapshot = ProcessSnapshot(sensor) { processes.enter(snapshot) }
         for (index, reason) in sensor.absent.sorted(by: { $0.key < $1.key }) {
             notes.append("this kernel cannot give \(catalog.events[index].name): \(reason)")
         }
@@ -145,8 +150,10 @@ public final class TraceSession {
         }
         command = opened.take()
         received = Array(repeating: 0, count: catalog.events.count)
-        forkIndex = catalog.index(of: .sched_process_fork) ?? -1
-        execIndex = catalog.index(of: .sched_process_exec) ?? -1
+        let ofState: [EventID] = [
+            .sched_process_fork, .sched_process_exec, .sched_process_exit, .cgroup_mkdir, .cgroup_rmdir,
+        ]
+        isOfState = catalog.events.map { ofState.contains($0.id) }
         var indexes = [Int16](repeating: -1, count: 1 + Int(catalog.events.map(\.id.rawValue).max() ?? 0))
         for event in catalog.events { indexes[Int(event.id.rawValue)] = Int16(event.index) }
         self.indexes = indexes
@@ -167,6 +174,7 @@ public final class TraceSession {
                 clock: clock)
             if let record { take(made: record) }
         }
+        for container in containers.store.containers { tell(.existing_container, container) }
         command?.start()
         var status: Int32 = 0
         var idleTicks = 0
@@ -185,6 +193,7 @@ public final class TraceSession {
             }
             for output in outputs where output.failure != 0 { break loop }
             changePolicies(watch)
+            containers.exchangeNames()
             reportLosses(isLast: false)
             reportLimits(isLast: false)
             if apus_take_report_request() { report(result()) }
@@ -202,6 +211,7 @@ public final class TraceSession {
             _ = sensor.rings.drain(until: Clock.sinceBoot()) { [self] record in take(record) }
             usleep(1000)
         }
+        containers.end()
         let before = Clock.sinceBoot()
         sensor.silence()
         while sensor.rings.drain(until: .max, { [self] record in take(record) }) > 0 {}
@@ -228,7 +238,7 @@ public final class TraceSession {
         result.escaped = (try? sensor.processesOutsideTreeTable()) ?? 0
         result.unpaired = (try? sensor.unpairedReturns()) ?? 0
         result.malformed = malformed
-        result.evictedProcesses = processes.evictions
+        result.evictedProcesses = processes.losses.living &+ processes.losses.ended
         result.filteredLater = filteredLater
         result.handedOver = received.reduce(0, &+) &- receivedForState &- filteredLater
         result.made = made
@@ -277,6 +287,7 @@ public final class TraceSession {
         }
         do throws(ProbeError) {
             judges.add(plan, number: prepared.number, catalog, clock)
+            containers.prepare(sensor, plan.scope.containers, plan: prepared.number)
             try sensor.commit(prepared)
             for note in notes { say(note) }
             say("\(plan.policies.count) policies are in force now")
@@ -319,6 +330,35 @@ public final class TraceSession {
         }
     }
 
+    // MARK: Containers
+
+    /// Takes in a record that may tell of containers, and tells what it told.
+    private func takeContainers(_ event: EventView) {
+        guard let change = containers.take(event, sensor, judges.containers, plan: judges.shown) else {
+            return
+        }
+        let told: (event: EventID, container: Container) =
+            switch change {
+            case .made(let container): (.container_create, container)
+            case .removed(let container): (.container_remove, container)
+            }
+        // Who makes a container is not in it: scopes of containers are for the container. One that only an execution
+        // tells has no group's making to judge by.
+        let isJudged = event.event != .sched_process_exec
+        tell(told.event, told.container, to: isJudged ? event.policies | judges.containers.used : .max)
+    }
+
+    /// Tells an event of a container to those of some policies that want it.
+    private func tell(_ event: EventID, _ container: Container, to some: UInt64 = .max) {
+        let wanting = judges.policies(wanting: catalog.index(of: event) ?? -1) & some
+        let policies = judges.containers.taking(
+            wanting, (container.identity.id, container.state != .existed, true))
+        guard policies != 0, let definition = catalog[event] else { return }
+        take(
+            made: AgentEvents.record(
+                of: definition, container: container, policies: policies, plan: judges.shown, clock: clock))
+    }
+
     // MARK: One record
 
     /// Takes a record that the agent made.
@@ -339,19 +379,26 @@ public final class TraceSession {
         }
         let index = Int(indexes[id])
         received[index] &+= 1
-        if index == forkIndex || index == execIndex, let changed = processes.update(event) {
-            for output in outputs { output.forget(process: changed) }
+        let isForState = event.policies == 0
+        if !isForState && event.plan != judges.shown { show(event.plan) }
+        if isOfState[index] {
+            if let changed = processes.update(event) {
+                for output in outputs { output.forget(process: changed) }
+            }
+            takeContainers(event)
+            event.policies &= ~judges.policies(implying: index)
         }
         guard event.policies != 0 else {
-            receivedForState &+= 1
+            if isForState { receivedForState &+= 1 } else { filteredLater += 1 }
             return
         }
-        if event.plan != judges.shown { show(event.plan) }
+        event.policies = containers.policies(of: event, judges.containers)
         event.policies = judges.policies(of: event, index: index)
         guard event.policies != 0 else {
             filteredLater += 1
             return
         }
-        for output in outputs { output.write(event, index: index) }
+        let container = containers.stamp(of: event)
+        for output in outputs { output.write(event, index: index, container: container) }
     }
 }

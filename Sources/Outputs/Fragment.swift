@@ -81,6 +81,8 @@ extension ByteBuffer {
 /// What the output says of a thread, while all of it is the same.
 struct CachedThread {
     var identity = ThreadIdentity.none
+    /// Stamp of its container.
+    var container: UInt64 = 0
     /// From the executable to the thread's number.
     var head = Fragment([])
     /// From the end of the thread to the start of the fields.

@@ -10,8 +10,10 @@ public struct JSONEncoder: ~Copyable {
     private let catalog: Catalog
     private let clock: Clock
     private var policyNames: [String]
-    /// Gives the path of a process's executable, or nothing when it is not known.
-    private let executable: (_ process: UInt32, _ start: UInt64) -> [UInt8]
+    /// Gives the path of a process's executable at a time, or nothing when it is not known.
+    private let executable: (_ process: UInt32, _ start: UInt64, _ time: UInt64) -> [UInt8]
+    /// Gives what is shown of the container of a control group, if it is one's, at a time.
+    private let container: (_ group: UInt64, _ time: UInt64) -> ShownContainer?
 
     private var time = CachedSecond()
     private var threadTime = CachedSecond()
@@ -25,12 +27,14 @@ public struct JSONEncoder: ~Copyable {
 
     public init(
         catalog: Catalog = .builtIn, clock: Clock, policyNames: [String],
-        executable: @escaping (_ process: UInt32, _ start: UInt64) -> [UInt8]
+        executable: @escaping (_ process: UInt32, _ start: UInt64, _ time: UInt64) -> [UInt8],
+        container: @escaping (_ group: UInt64, _ time: UInt64) -> ShownContainer? = { _, _ in nil }
     ) {
         self.catalog = catalog
         self.clock = clock
         self.policyNames = policyNames
         self.executable = executable
+        self.container = container
         templates = Array(repeating: Template(), count: catalog.events.count)
         threads = Array(repeating: CachedThread(), count: Self.threadSlots)
         systemCallNames = [false, true].flatMap { isCompat in
@@ -75,14 +79,19 @@ public struct JSONEncoder: ~Copyable {
 
     // MARK: One event
 
-    mutating func encode(_ event: EventView, index: Int, into buffer: inout ByteBuffer) {
+    /// - Parameter stamp: of the event's container: another where something else is shown of it; 0 for none.
+    mutating func encode(
+        _ event: EventView, index: Int, container stamp: UInt64 = 0, into buffer: inout ByteBuffer
+    ) {
         if unsafe templates[index].policies != event.policies || templates[index].fields == nil {
             makeTemplate(index, event.policies)
         }
         let slot = Int(event.hostThread) & (Self.threadSlots - 1)
         let identity = event.identity
-        if threads[slot].head.count == 0 || threads[slot].identity != identity {
-            makeThread(slot, event, identity)
+        if threads[slot].head.count == 0 || threads[slot].identity != identity
+            || threads[slot].container != stamp
+        {
+            makeThread(slot, event, identity, stamp)
         }
         let template = templates[index]
         let thread = threads[slot]
@@ -249,8 +258,10 @@ public struct JSONEncoder: ~Copyable {
 
     // MARK: Threads
 
-    private mutating func makeThread(_ slot: Int, _ event: EventView, _ identity: ThreadIdentity) {
-        let path = executable(event.hostProcess, event.processStart)
+    private mutating func makeThread(
+        _ slot: Int, _ event: EventView, _ identity: ThreadIdentity, _ stamp: UInt64
+    ) {
+        let path = executable(event.hostProcess, event.processStart, event.time)
         var head = ByteBuffer(capacity: 1024)
         head.reserve(1024 + ByteBuffer.jsonRoom(path.count))
         if !path.isEmpty {
@@ -287,10 +298,16 @@ public struct JSONEncoder: ~Copyable {
             tail.append(decimal: UInt64(event.parent))
             tail.append("}]")
         }
-        tail.append("}},\"data\":[")
+        tail.append("}")
+        if stamp != 0, let text = container(event.cgroup, event.time)?.json() {
+            tail.reserve(text.count)
+            tail.append(text)
+        }
+        tail.reserve(16)
+        tail.append("},\"data\":[")
         threads[slot].free()
         threads[slot] = unsafe CachedThread(
-            identity: identity, head: Fragment(head.withBytes { unsafe Array($0) }),
+            identity: identity, container: stamp, head: Fragment(head.withBytes { unsafe Array($0) }),
             tail: Fragment(tail.withBytes { unsafe Array($0) }))
     }
 

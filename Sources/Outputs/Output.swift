@@ -45,7 +45,8 @@ public struct OutputRequest: Sendable, Equatable {
 
     public init(
         _ request: OutputRequest, catalog: Catalog = .builtIn, clock: Clock, policyNames: [String],
-        executable: @escaping (_ process: UInt32, _ start: UInt64) -> [UInt8]
+        executable: @escaping (_ process: UInt32, _ start: UInt64, _ time: UInt64) -> [UInt8],
+        container: @escaping (_ group: UInt64, _ time: UInt64) -> ShownContainer?
     ) throws(OutputError) {
         counted = Array(repeating: 0, count: catalog.events.count)
         switch request.format {
@@ -55,7 +56,8 @@ public struct OutputRequest: Sendable, Equatable {
             unsafe json = .allocate(capacity: 1)
             unsafe json?.initialize(
                 to: JSONEncoder(
-                    catalog: catalog, clock: clock, policyNames: policyNames, executable: executable))
+                    catalog: catalog, clock: clock, policyNames: policyNames, executable: executable,
+                    container: container))
             sink = try Sink(path: request.path, events: catalog.events.count)
         case .table:
             let columns = request.path == nil ? Int(apus_terminal_columns(STDOUT_FILENO)) : 0
@@ -76,7 +78,8 @@ public struct OutputRequest: Sendable, Equatable {
     }
 
     /// Writes an event into the current batch.
-    public func write(_ event: EventView, index: Int) {
+    /// - Parameter container: another number where something else is shown of the event's container; 0 for none.
+    public func write(_ event: EventView, index: Int, container: UInt64) {
         guard let sink else {
             counted[index] += 1
             return
@@ -86,7 +89,8 @@ public struct OutputRequest: Sendable, Equatable {
             refused += 1
             return
         }
-        unsafe json?.pointee.encode(event, index: index, into: &batch.buffer.pointee)
+        unsafe json?.pointee.encode(
+            event, index: index, container: container, into: &batch.buffer.pointee)
         unsafe table?.pointee.encode(event, index: index, into: &batch.buffer.pointee)
         batch.counts[index] += 1
         if unsafe batch.buffer.pointee.count >= Batch.bytes { flush() }

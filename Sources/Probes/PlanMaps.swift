@@ -10,8 +10,7 @@ enum PlanMaps {
     /// Whether the maps judge, or constants, which cost less.
     static func usesMaps(_ request: SensorRequest) -> Bool {
         request.isChangeable || !request.filters.tests.isEmpty || !request.limits.isEmpty
-            || request.scope.programs.used != 0
-            || request.scope.follow != 0
+            || request.scope.programs.used | request.scope.follow | request.scope.containers.used != 0
     }
 
     /// Sets constants and sizes of an object that is not loaded yet.
@@ -126,6 +125,7 @@ enum PlanMaps {
         for (key, policies) in scope.used.enumerated() where policies != 0 { keys |= 1 << UInt64(key) }
         if scope.programs.used != 0 { keys |= 1 << UInt64(APUS_SCOPE_PROGRAM.rawValue) }
         if scope.follow != 0 { keys |= 1 << UInt64(APUS_SCOPE_FOLLOW.rawValue) }
+        if scope.containers.used != 0 { keys |= 1 << UInt64(APUS_SCOPE_CONTAINER.rawValue) }
         if scope.onlyNew | scope.onlyOld != 0 { keys |= 1 << UInt64(APUS_SCOPE_AGE.rawValue) }
         return keys
     }
@@ -138,6 +138,13 @@ enum PlanMaps {
         constants.follow = scope.follow
         constants.programs_used = scope.programs.used
         constants.programs_negated = scope.programs.negated
+        constants.in_container = scope.containers.inside
+        constants.in_none = scope.containers.outside
+        constants.in_new = scope.containers.new
+        constants.in_old = scope.containers.old
+        constants.in_started = scope.containers.started
+        constants.in_unstarted = scope.containers.unstarted
+        constants.in_named = scope.containers.named
         constants.program_count = UInt32(scope.programs.tests.count)
         unsafe withUnsafeMutableBytes(of: &constants.programs) {
             for (index, program) in scope.programs.tests.enumerated() {

@@ -52,6 +52,9 @@ public final class Sensor {
     public private(set) var absent: [Int: String]
     public let timings: Timings
 
+    /// The kernel's programs ask what the scopes say of containers.
+    public let hasContainerScopes: Bool
+
     let loaded: LoadedPrograms
     private let hooks: AttachedHooks
     private var plan: SensorPlan
@@ -100,6 +103,7 @@ public final class Sensor {
         }
         self.plan = plan
         self.catalog = catalog
+        hasContainerScopes = Self.asksForContainers(request)
         usesSingleHooks = plan.usesSingleHooks
         absent = plan.absent
     }
@@ -218,12 +222,17 @@ public final class Sensor {
         try object.setConstant("ring_mask", to: UInt32(ringCount(request) - 1))
         let hasLimits = request.isChangeable || !request.limits.isEmpty
         let sheds = sheds(request, catalog)
+        try object.setConstant("has_containers", to: asksForContainers(request))
         try object.setConstant("has_limits", to: hasLimits)
         try object.setConstant("sheds", to: sheds)
         try object.setConstant("tight_above", to: UInt64(ringBytes(request) / 8 * 7))
         try object.setConstant("want_environment", to: request.wantsEnvironment)
         try object.setConstant("want_paths", to: request.wantsPaths)
         try PlanMaps.prepare(object, request, absent: absent, catalog)
+    }
+
+    private static func asksForContainers(_ request: SensorRequest) -> Bool {
+        request.isChangeable || request.scope.containers.used != 0
     }
 
     /// Whether events of the class bulk may have to give way to others.

@@ -4,8 +4,10 @@ internal import Policies
 /// Which programs are loaded for a request, and how they are attached. What the kernel refuses is
 /// replaced by the next way of attaching it, or given up with its reason, and the rest stays.
 struct SensorPlan {
-    /// Programs of processes, which feed the state stores.
-    private(set) var processes = ["sched_process_fork", "sched_process_exec", "sched_process_exit"]
+    /// Programs of processes and control groups, which feed the state stores.
+    private(set) var processes = [
+        "sched_process_fork", "sched_process_exec", "sched_process_exit", "cgroup_mkdir", "cgroup_rmdir",
+    ]
     /// For single hooks: name in the kernel's definition, and whether entry is hooked too.
     private(set) var calls: [(name: String, needsEntry: Bool)] = []
     private(set) var usesSingleHooks = false
@@ -163,6 +165,7 @@ struct SensorPlan {
     var programs: Set<String> {
         let attachments = attachments
         var programs = Set(essential).union(attachments.flatMap(\.programs))
+        if refusals[Self.snapshot] == nil { programs.insert(Self.snapshot) }
         if attachments.contains(where: \.isMulti) { programs.insert(Self.multiDispatcher) }
         if usesSingleHooks {
             programs.insert("one_syscall_exit")
@@ -170,6 +173,9 @@ struct SensorPlan {
         }
         return programs
     }
+
+    /// Tells the processes that are there. Without it `/proc` has to do.
+    static let snapshot = "snapshot"
 
     /// Leads from a multiple kprobe to the program of each function.
     static let multiDispatcher = "multi"
@@ -179,7 +185,7 @@ struct SensorPlan {
 
     /// Takes note that the kernel refused a program. Returns false where there is nothing to replace.
     mutating func replace(_ program: String, reason: String) -> Bool {
-        var isReplaced = false
+        var isReplaced = program == Self.snapshot
         refusals[program] = reason
         if program == Self.multiDispatcher {
             // All that were to be attached with it, each another way.

@@ -8,14 +8,20 @@ import Testing
     static let systemCalls = ["epoll_pwait2", "memfd_secret", "process_mrelease", "landlock_add_rule"]
 
     /// What the state stores, the agent and the default selection use.
-    static let lifecycle = ["sched_process_fork", "sched_process_exec", "sched_process_exit", "task_rename"]
+    static let lifecycle = [
+        "sched_process_fork", "sched_process_exec", "sched_process_exit", "task_rename", "cgroup_mkdir",
+        "cgroup_rmdir",
+    ]
     static let lifecycleMay = [
         "Sources/State/", "Sources/Agent/TraceSession.swift", "Sources/Probes/SensorPlan.swift",
-        "Sources/Policies/EventSelection.swift",
+        "Sources/Policies/EventSelection.swift", "Sources/Agent/ContainerWatch.swift",
     ]
 
     /// Names what to use instead of a value that a caller may change.
     static let instead = ["Sources/apus/PolicyExplanation.swift"]
+
+    /// Where events of containers come from.
+    static let ofContainers = ["Sources/Policies/Plan/PolicyPlan.swift", "Sources/Agent/TraceSession.swift"]
 
     /// Files that name an event for a reason of their own.
     static let reasons = [
@@ -30,6 +36,9 @@ import Testing
         "sys_exit": ["Sources/apus/EventsCommands.swift", "Benchmarks/floor.bpf.c"] + instead,
         // Whether this kernel's tracepoint tells the last thread.
         "sched_process_exit": ["Sources/Probes/KernelTypes.swift"],
+        // Which of the kernel's events the agent makes others of.
+        "cgroup_mkdir": ofContainers, "cgroup_rmdir": ofContainers, "container_create": ofContainers,
+        "container_remove": ofContainers, "existing_container": ofContainers,
         "security_file_open": instead, "security_inode_unlink": instead, "security_socket_bind": instead,
         "security_socket_connect": instead,
     ]

@@ -16,7 +16,7 @@ import Testing
     /// Programs that serve all events, or none of the catalogue.
     private static let general: Set<String> = [
         "all_syscalls_enter", "all_syscalls_exit", "one_syscall_enter", "one_syscall_exit",
-        "sched_process_free",
+        "sched_process_free", "snapshot",
     ]
 
     /// Written by macros, with typed arguments.

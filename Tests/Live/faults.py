@@ -1,6 +1,7 @@
 """What may go wrong, and what users and hostile programs may do: each test raises Failure."""
 
 import faults_accounting
+import faults_containers
 import faults_filters
 import faults_hostile
 import faults_output
@@ -15,6 +16,6 @@ TESTS = [
     nothing_left(test)
     for module in (
         faults_usage, faults_policies, faults_filters, faults_reload, faults_output, faults_scope, faults_processes,
-        faults_hostile, faults_accounting)
+        faults_hostile, faults_containers, faults_accounting)
     for test in module.TESTS
 ]

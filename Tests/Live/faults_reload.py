@@ -224,7 +224,7 @@ def attached(tracer):
 def hooks_that_nobody_needs(apus, scenario, folder):
     """After a change there are as many as if it had begun so."""
     small = policy("a", ("openat", "data.pathname=/x"))
-    large = policy("a", *((name,) for name in "openat,close,read,write,mkdirat,lseek,munmap,dup".split(",")),
+    large = policy("a", *((name,) for name in "openat,close,read,write,mkdirat,lseek,munmap,dup,dup3,fsync".split(",")),
                    ("sched_process_exec",), ("sched_process_exit",), ("task_rename",), ("cgroup_mkdir",))
     others = policy("a", ("task_rename",), ("lseek",))
     with Waiting("exit") as work:

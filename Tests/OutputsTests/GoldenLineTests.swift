@@ -11,7 +11,7 @@ import Testing
     private func line(_ record: RecordBuilder, executable: String = "/usr/bin/cat") -> String {
         var encoder = EventEncoder(
             clock: Clock(bootOffset: newYear), policyNames: ["default"],
-            executable: { _, _ in Array(executable.utf8) })
+            executable: { _, _, _ in Array(executable.utf8) })
         return text(jsonLine(record.build(), &encoder))
     }
 

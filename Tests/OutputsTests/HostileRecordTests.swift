@@ -15,7 +15,7 @@ import Testing
             var random = SplitMix64(seed: 11)
             var encoder = EventEncoder(
                 clock: Clock(bootOffset: newYear), policyNames: ["default"],
-                executable: { _, _ in Array("/bin/\u{1b}\"".utf8) })
+                executable: { _, _, _ in Array("/bin/\u{1b}\"".utf8) })
             for _ in 0..<6000 {
                 let index = random.below(Catalog.builtIn.events.count)
                 let record = HostileRecordTests.record(&random)
@@ -51,7 +51,7 @@ import Testing
         await #expect(processExitsWith: .success) {
             for offset in [0, newYear, .max] as [UInt64] {
                 var encoder = EventEncoder(
-                    clock: Clock(bootOffset: offset), policyNames: [], executable: { _, _ in [] })
+                    clock: Clock(bootOffset: offset), policyNames: [], executable: { _, _, _ in [] })
                 for time in HostileRecordTests.times {
                     var record = sampleRecord(.close, systemCall: 3)
                     record.header.time = time

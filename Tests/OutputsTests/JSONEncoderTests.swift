@@ -17,7 +17,7 @@ import Testing
         let current = Current()
         var encoder = EventEncoder(
             clock: Clock(bootOffset: newYear), policyNames: Self.policyNames,
-            executable: { _, _ in current.path })
+            executable: { _, _, _ in current.path })
         for definition in Catalog.builtIn.events {
             for _ in 0..<12 {
                 path = random.text()

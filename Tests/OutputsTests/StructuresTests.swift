@@ -82,7 +82,7 @@ import Testing
     // MARK: Lines
 
     private static func encoder() -> EventEncoder {
-        EventEncoder(clock: Clock(bootOffset: newYear), policyNames: [], executable: { _, _ in [] })
+        EventEncoder(clock: Clock(bootOffset: newYear), policyNames: [], executable: { _, _, _ in [] })
     }
 
     private static func json(_ record: RecordBuilder) -> String {

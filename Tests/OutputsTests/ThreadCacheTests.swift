@@ -19,7 +19,7 @@ import Testing
     private func encoder() -> EventEncoder {
         let executables = executables
         return EventEncoder(clock: Clock(bootOffset: newYear), policyNames: ["default"]) {
-            process, _ in
+            process, _, _ in
             executables.asked.append(process)
             return Array(executables.path.utf8)
         }
@@ -122,7 +122,7 @@ import Testing
     @Test func policiesFollowTheRecord() {
         var encoder = EventEncoder(
             clock: Clock(bootOffset: newYear), policyNames: ["a", "b\""],
-            executable: { _, _ in [] })
+            executable: { _, _, _ in [] })
         for (policies, expected) in [
             (0, #""name":"close","workload""#),
             (1, #""name":"close","policies":{"matched":["a"]},"workload""#),

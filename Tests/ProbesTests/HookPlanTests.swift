@@ -240,7 +240,7 @@ struct MadeUpKernel {
     @Test func sharedProgramsAreAttachedOnce() throws {
         let plan = try plan("first", "second")
         #expect(ways(plan) == [["shared__fentry"], ["more__fexit"]])
-        #expect(plan.programs == Set(plan.essential + ["shared__fentry", "more__fexit"]))
+        #expect(plan.programs == Set(plan.essential + ["snapshot", "shared__fentry", "more__fexit"]))
         #expect(plan.absent.isEmpty)
     }
 
@@ -272,11 +272,15 @@ struct MadeUpKernel {
         #expect(isReplaced5)
         #expect(plan.attachments.isEmpty)
         #expect(plan.absent.count == 2)
-        #expect(plan.programs == Set(plan.essential))
+        #expect(plan.programs == Set(plan.essential + ["snapshot"]))
         for program in plan.essential + ["instead", "unknown"] {
             let isReplaced = plan.replace(program, reason: "no")
             #expect(!isReplaced, "\(program)")
         }
+        // Without it `/proc` has to do.
+        let isReplaced6 = plan.replace("snapshot", reason: "no")
+        #expect(isReplaced6)
+        #expect(plan.programs == Set(plan.essential))
     }
 
     @Test func manyAtOnceOrOneByOne() throws {
@@ -286,7 +290,7 @@ struct MadeUpKernel {
         #expect(plan.attachments.map(\.isMulti) == [true, true])
         #expect(ways(plan) == [["shared__kprobe"], ["more__kprobe", "more__kretprobe"]])
         #expect(plan.multiPrograms == ["shared__kprobe", "more__kprobe", "more__kretprobe"])
-        #expect(plan.programs == Set(plan.essential).union(plan.multiPrograms).union(["multi"]))
+        #expect(plan.programs == Set(plan.essential).union(plan.multiPrograms).union(["multi", "snapshot"]))
         // The kernel refuses to attach them at once: nothing is lost.
         let isReplaced = plan.replace(SensorPlan.multiDispatcher, reason: "no")
         #expect(isReplaced)

@@ -12,7 +12,7 @@
 #include <linux/types.h>
 #endif
 
-#define APUS_ABI_VERSION 3
+#define APUS_ABI_VERSION 4
 
 /* ---- Records ------------------------------------------------------------------------------- */
 
@@ -219,6 +219,7 @@ enum apus_scope_key {
 	APUS_SCOPE_PROGRAM = APUS_SCOPE_KEYS,
 	APUS_SCOPE_FOLLOW,
 	APUS_SCOPE_AGE,
+	APUS_SCOPE_CONTAINER,
 };
 
 #define APUS_UTS_BYTES 64
@@ -246,6 +247,16 @@ struct apus_process {
 	__u32 knows_program; /* `programs` are filled in */
 };
 
+/* A control group that is, or may be, a container's. Groups that are not there are none's. */
+struct apus_container {
+	__u64 named[APUS_PLANS];    /* policies that name the container with `=` */
+	__u64 excluded[APUS_PLANS]; /* policies that name it with `!=`, and not with `=` */
+	__u32 is_known;             /* it is a container's; otherwise the agent has to find out yet */
+	__u32 is_new;               /* made since Apus started */
+};
+
+#define APUS_MAX_CONTAINER_GROUPS 16384
+
 struct apus_range {
 	__u32 min;
 	__u32 max;
@@ -270,10 +281,28 @@ struct apus_scope_plan {
 	__u64 follow;                    /* policies that take the descendants too of whom they take */
 	__u64 programs_used;             /* policies that restrict the programs */
 	__u64 programs_negated;          /* of them, those that name what they do not take */
+	/* Containers: policies that take nothing outside one, nothing inside one, those made since Apus started only, those
+	 * made before only, those in which something was executed only, those in which nothing was; and those that name the
+	 * ones that they take. */
+	__u64 in_container, in_none, in_new, in_old, in_started, in_unstarted, in_named;
 	__u32 program_count;
 	__u32 reserved;
 	struct apus_program_test programs[APUS_MAX_PROGRAM_TESTS];
 	struct apus_range ranges[2][APUS_MAX_POLICIES];
+};
+
+/* ---- Snapshot: the processes that are there ---------------------------------------------------- */
+
+/* One process, as the iterator of tasks writes it. */
+struct apus_task {
+	__u64 start;        /* ns since boot */
+	__u64 parent_start;
+	__u64 cgroup_id;
+	__u32 pid; /* as the host sees it */
+	__u32 ppid;
+	__u32 uid;
+	__u32 pid_ns;
+	char comm[APUS_COMM_BYTES];
 };
 
 /* ---- Rate limits: how often policies take events ---------------------------------------------- */
@@ -309,6 +338,7 @@ struct apus_group_key {
 #define APUS_COUNTER_TREE_FULL (APUS_MAX_EVENTS - 1) /* `lost`: children that the tree scope had no room for */
 #define APUS_COUNTER_UNPAIRED (APUS_MAX_EVENTS - 2)  /* `lost`: returns of functions whose entry was not kept */
 #define APUS_COUNTER_NAMELESS (APUS_MAX_EVENTS - 3)  /* `lost`: losses that the table by policy had no room for */
+#define APUS_COUNTER_CONTAINERS_FULL (APUS_MAX_EVENTS - 4) /* `lost`: control groups that were one too many */
 
 /* Why a record did not come into a ring. */
 enum apus_loss_cause {
@@ -362,6 +392,8 @@ _Static_assert(sizeof(struct apus_state) == 16, "apus_state");
 _Static_assert(sizeof(struct apus_event_plan) == 16, "apus_event_plan");
 _Static_assert(sizeof(struct apus_scope_value) == 32, "apus_scope_value");
 _Static_assert(sizeof(struct apus_process) == 80, "apus_process");
+_Static_assert(sizeof(struct apus_container) == 40, "apus_container");
+_Static_assert(sizeof(struct apus_task) == 56, "apus_task");
 _Static_assert(sizeof(struct apus_counters) == 64, "apus_counters");
 _Static_assert(sizeof(struct apus_limits) == 32, "apus_limits");
 _Static_assert(sizeof(struct apus_bucket) == 16, "apus_bucket");

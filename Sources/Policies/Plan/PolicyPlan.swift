@@ -14,6 +14,12 @@ public struct PolicyPlan: Sendable {
     /// By dense index of the event: the tests that the kernel's tables have no room or no way for.
     public private(set) var refusals: [Int: [FilterTables.Refusal]] = [:]
 
+    /// By dense index of an event: policies that did not ask for it, but for another that the agent makes of it.
+    public private(set) var implied: [Int: UInt64] = [:]
+
+    /// What the agent makes of a record of the kernel's, whose scope decides on it.
+    private static let sources = [("container_create", "cgroup_mkdir"), ("container_remove", "cgroup_rmdir")]
+
     /// What one policy wants of one event's records beside what the kernel decides.
     public struct Remainder: Sendable {
         public let policy: Int
@@ -49,6 +55,20 @@ public struct PolicyPlan: Sendable {
                 guard rule.expression != nil || !ofScope.isEmpty else { continue }
                 parts[event, default: []].append(
                     Part(policy: number, whole: rule.expression, rest: rest, scope: ofScope))
+            }
+        }
+        for (made, source) in Self.sources {
+            guard let made = catalog[made]?.index, let source = catalog[source]?.index,
+                !unavailable.contains(source)
+            else { continue }
+            for number in set.policies.indices {
+                let bit: UInt64 = 1 << UInt64(number)
+                guard events[made, default: 0] & ~events[source, default: 0] & bit != 0 else { continue }
+                events[source, default: 0] |= bit
+                implied[source, default: 0] |= bit
+                for test in try Self.tests(of: set.policies[number].scope) {
+                    tests[source, default: []].append((number, test))
+                }
             }
         }
         scope.since = processStart
@@ -109,10 +129,6 @@ public struct PolicyPlan: Sendable {
     /// What a scope says beside what the kernel's scope maps hold: patterns of names.
     private static func tests(of scope: Scope) throws(PolicyError) -> [FieldTest] {
         var tests: [FieldTest] = []
-        guard scope.containers.isEmpty else {
-            throw PolicyError(
-                "a scope of containers is not there yet; write cgroup=PATH, or pidns or mntns with a number")
-        }
         if let uts = scope.restrictions[.uts], !(uts.includedPatterns.isEmpty && uts.excludedPatterns.isEmpty)
         {
             throw PolicyError("a scope's uts takes whole names, without *; records do not carry it")

@@ -42,6 +42,67 @@ public struct ScopePlan: Sendable {
     /// Policies that take the descendants too of whom they take.
     public internal(set) var follow: UInt64 = 0
     public internal(set) var programs = Programs()
+    public internal(set) var containers = Containers()
+
+    /// Which policies restrict the containers that they look into.
+    public struct Containers: Sendable {
+        /// Policies that take nothing outside a container, and nothing inside one.
+        public internal(set) var inside: UInt64 = 0
+        public internal(set) var outside: UInt64 = 0
+        /// Only those made since Apus started, or before.
+        public internal(set) var new: UInt64 = 0
+        public internal(set) var old: UInt64 = 0
+        /// Only those in which something was executed, or nothing was yet.
+        public internal(set) var started: UInt64 = 0
+        public internal(set) var unstarted: UInt64 = 0
+        /// What each policy names, by its number: the ones it takes, and the ones it does not.
+        public internal(set) var included: [Int: Set<String>] = [:]
+        public internal(set) var excluded: [Int: Set<String>] = [:]
+
+        /// Policies that restrict anything.
+        public var used: UInt64 {
+            inside | outside | excluded.keys.reduce(0) { $0 | 1 << UInt64($1) }
+        }
+        /// Policies that name what they take.
+        public var named: UInt64 { included.keys.reduce(0) { $0 | 1 << UInt64($1) } }
+
+        /// The policies that name a container, and those that leave it out by name.
+        /// - Parameter id: of the container; a policy may name the beginning of it.
+        public func naming(_ id: String) -> (included: UInt64, excluded: UInt64) {
+            func policies(_ names: [Int: Set<String>]) -> UInt64 {
+                names.reduce(0) {
+                    $1.value.contains { id.utf8.starts(with: $0.utf8) } ? $0 | 1 << UInt64($1.key) : $0
+                }
+            }
+            let included = policies(included)
+            return (included, policies(excluded) & ~included)
+        }
+
+        /// Of some policies, those that take a control group.
+        /// - Parameter container: whose group it is; nil for one that is no container's.
+        public func taking(
+            _ policies: UInt64, _ container: (id: String, isNew: Bool, isStarted: Bool)?
+        ) -> UInt64 {
+            guard let container else { return policies & ~inside }
+            let names = naming(container.id)
+            var taken = ~outside & ~(container.isNew ? old : new)
+            taken &= container.isStarted ? ~unstarted : ~started
+            taken &= ~named | names.included
+            return policies & taken & ~names.excluded
+        }
+
+        mutating func add(_ scope: Scope.Containers, policy: Int) {
+            let bit: UInt64 = 1 << UInt64(policy)
+            if scope.isContainer == true { inside |= bit }
+            if scope.isContainer == false { outside |= bit }
+            if scope.isNew == true { new |= bit }
+            if scope.isNew == false { old |= bit }
+            if scope.isStarted == true { started |= bit }
+            if scope.isStarted == false { unstarted |= bit }
+            if !scope.included.isEmpty { included[policy] = scope.included }
+            if !scope.excluded.isEmpty { excluded[policy] = scope.excluded }
+        }
+    }
 
     /// Which policies restrict the programs that processes run.
     public struct Programs: Sendable {
@@ -72,6 +133,7 @@ public struct ScopePlan: Sendable {
         if scope.isNew == true { onlyNew |= bit }
         if scope.isNew == false { onlyOld |= bit }
         if scope.follows { follow |= bit }
+        containers.add(scope.containers, policy: policy)
         if !scope.executables.isEmpty {
             programs.used |= bit
             let isNegated = scope.executables.included.isEmpty

@@ -58,6 +58,22 @@ static void rate_limit(void)
 	skipped("rate_limit", "other tests are for it");
 }
 
+/* Containers are for runc to make. */
+static void container_create(void)
+{
+	skipped("container_create", "other tests are for it");
+}
+
+static void container_remove(void)
+{
+	skipped("container_remove", "other tests are for it");
+}
+
+static void existing_container(void)
+{
+	skipped("existing_container", "other tests are for it");
+}
+
 #define SCENARIO(name) { #name, name }
 
 static const struct {
@@ -69,6 +85,9 @@ static const struct {
 	SCENARIO(tracee_info),
 	SCENARIO(lost_events),
 	SCENARIO(rate_limit),
+	SCENARIO(container_create),
+	SCENARIO(container_remove),
+	SCENARIO(existing_container),
 	SCENARIO(sched_switch),
 	SCENARIO(do_exit),
 	SCENARIO(cap_capable),
