@@ -89,25 +89,32 @@ enum AgentEvents {
         return UInt64(information.st_ino)
     }
 
+    /// When a process started, in nanoseconds since boot; 0 where there is none.
+    private static func start(of process: UInt32) -> UInt64 {
+        (ProcessStat(of: process)?.startTicks ?? 0) * ProcessSnapshot.tickNanoseconds
+    }
+
+    /// Read once: records are made while events flow.
+    private static let ownStart = start(of: UInt32(getpid()))
+
     private static func record(
         _ event: EventID, _ policies: UInt64, plan: UInt32 = 0, at time: UInt64, _ values: [UInt64],
         _ blobs: [RecordBlob], controlGroup: UInt64 = 0
     ) -> [UInt8] {
         var header = apus_record()
         let own = UInt32(getpid())
-        let tick = ProcessStat.tickNanoseconds
         header.time = time
         header.event = event.rawValue
         header.policies = policies
         header.plan = plan
         header.cgroup_id = controlGroup
         header.flags = UInt8(APUS_RECORD_UNDECIDED)
-        header.process_start = (ProcessStat(of: own)?.startTicks ?? 0) * tick
+        header.process_start = ownStart
         header.thread_start = header.process_start
         header.host_tid = own
         header.host_pid = own
         header.host_ppid = UInt32(getppid())
-        header.parent_start = (ProcessStat(of: header.host_ppid)?.startTicks ?? 0) * tick
+        header.parent_start = start(of: header.host_ppid)
         header.tid = own
         header.pid = own
         header.ppid = header.host_ppid

@@ -18,15 +18,13 @@ final class ContainerWatch {
     /// Groups that are new, and when the kernel was told what they are.
     private var settled: [UInt64: UInt64] = [:]
     private let makeFields: (id: Int, path: Int, hierarchy: Int)
-    private let clock: Clock
 
     private static let settledLimit = 4096
 
-    init(_ catalog: Catalog, clock: Clock) {
+    init(_ catalog: Catalog) {
         let names = catalog["cgroup_mkdir"]?.fields.map(\.name) ?? []
         let place = { (name: String) in names.firstIndex(of: name) ?? 0 }
         makeFields = (place("cgroup_id"), place("cgroup_path"), place("hierarchy_id"))
-        self.clock = clock
     }
 
     /// What became of a container with a record.

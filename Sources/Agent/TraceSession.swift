@@ -110,7 +110,7 @@ public final class TraceSession {
         judges = Judges(plan, catalog, clock)
         losses = LossReporter(catalog, now: Clock.sinceBoot())
         let processes = processes
-        let containers = ContainerWatch(catalog, clock: clock)
+        let containers = ContainerWatch(catalog)
         self.containers = containers
         var outputs: [Output] = []
         do {

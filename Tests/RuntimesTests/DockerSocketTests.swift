@@ -164,20 +164,8 @@ import Testing
     /// A full queue of connections: nobody accepts.
     @Test func nobodyAccepts() throws {
         let folder = try Folder()
-        let listener = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0)
+        let listener = try listening(at: folder.path + "/s", queue: 0)
         defer { close(listener) }
-        var address = sockaddr_un()
-        address.sun_family = sa_family_t(AF_UNIX)
-        let bytes = Array((folder.path + "/s").utf8)
-        unsafe withUnsafeMutableBytes(of: &address.sun_path) { place in
-            for index in bytes.indices { unsafe place[index] = bytes[index] }
-        }
-        let status = unsafe withUnsafePointer(to: &address) { address in
-            unsafe address.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                unsafe bind(listener, $0, socklen_t(MemoryLayout<sockaddr_un>.size))
-            }
-        }
-        try #require(status == 0 && listen(listener, 0) == 0)
         for _ in 0..<3 {
             let start = Date()
             #expect(throws: RuntimeError.self) {

@@ -32,19 +32,7 @@ final class FakeServer: @unchecked Sendable {
         isWhole: @escaping @Sendable ([UInt8]) -> Bool, _ acts: @escaping @Sendable ([UInt8]) -> Act
     ) throws {
         folder = try Folder()
-        descriptor = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0)
-        var address = sockaddr_un()
-        address.sun_family = sa_family_t(AF_UNIX)
-        let bytes = Array((folder.path + "/s").utf8)
-        unsafe withUnsafeMutableBytes(of: &address.sun_path) { place in
-            for index in bytes.indices { unsafe place[index] = bytes[index] }
-        }
-        let status = unsafe withUnsafePointer(to: &address) { address in
-            unsafe address.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                unsafe bind(descriptor, $0, socklen_t(MemoryLayout<sockaddr_un>.size))
-            }
-        }
-        try #require(status == 0 && listen(descriptor, 8) == 0)
+        descriptor = try listening(at: folder.path + "/s", queue: 8)
         Thread { [self] in
             while true {
                 let connection = accept(descriptor, nil, nil)
@@ -101,4 +89,22 @@ final class FakeServer: @unchecked Sendable {
             }
         }
     }
+}
+
+/// A socket that waits for connections at a path.
+func listening(at path: String, queue: Int32) throws -> Int32 {
+    let descriptor = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0)
+    var address = sockaddr_un()
+    address.sun_family = sa_family_t(AF_UNIX)
+    let bytes = Array(path.utf8)
+    unsafe withUnsafeMutableBytes(of: &address.sun_path) { place in
+        for index in bytes.indices { unsafe place[index] = bytes[index] }
+    }
+    let status = unsafe withUnsafePointer(to: &address) { address in
+        unsafe address.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+            unsafe bind(descriptor, $0, socklen_t(MemoryLayout<sockaddr_un>.size))
+        }
+    }
+    try #require(status == 0 && listen(descriptor, queue) == 0)
+    return descriptor
 }
