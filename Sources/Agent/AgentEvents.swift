@@ -48,6 +48,15 @@ enum AgentEvents {
             texts.enumerated().map { RecordBlob($0.offset, Array($0.element.utf8)) })
     }
 
+    /// The event that tells what happened to a container.
+    static func event(of what: ContainerWatch.Telling.What) -> EventID {
+        switch what {
+        case .existed: .existing_container
+        case .created: .container_create
+        case .removed: .container_remove
+        }
+    }
+
     /// The record of something that happened to a container.
     static func record(
         of event: EventDefinition, container: Container, policies: UInt64, plan: UInt32, clock: Clock

@@ -1,4 +1,5 @@
 internal import Glibc
+internal import Outputs
 internal import Runtimes
 internal import State
 internal import Synchronization
@@ -9,26 +10,38 @@ internal import Synchronization
     struct Question {
         let group: UInt64
         let identity: ContainerIdentity
-        /// A runtime may write of a container only after it made the group.
         var attempts = 0
+        /// When it is to be asked, ns since boot.
+        var due: UInt64 = 0
     }
+
+    /// Without details where nobody knows the container.
+    typealias Answer = (group: UInt64, details: ContainerDetails?)
 
     private struct State {
         var questions: [Question] = []
-        var answers: [(group: UInt64, details: ContainerDetails)] = []
+        var answers: [Answer] = []
         var isOver = false
     }
 
     private let state = Mutex(State())
     private let wake: UnsafeMutablePointer<sem_t>
-    private let sources: [any ContainerSource]
+    private let files: any ContainerSource
+    private let sockets: [any ContainerSource]
 
     private static let limit = 1024
-    private static let attempts = 5
-    private static let pause: UInt32 = 100_000
+    /// A runtime writes of a container only after it made the group, and it may live for some 30 ms: so files are looked
+    /// for again each 4 ms for 100 ms, and then each 20 ms, for half a second in all.
+    private static let attempts = 45
+    private static func pause(after attempt: Int) -> UInt64 { attempt < 25 ? 4_000_000 : 20_000_000 }
+    /// Who listens at a socket knows a container before it starts, or soon.
+    private static func asksSockets(at attempt: Int) -> Bool { attempt % 12 == 0 }
 
-    init(_ sources: [any ContainerSource] = ordinary) {
-        self.sources = sources
+    /// - Parameters:
+    ///   - files: asked first, as nobody has to answer.
+    init(files: any ContainerSource, sockets: [any ContainerSource]) {
+        self.files = files
+        self.sockets = sockets
         unsafe wake = .allocate(capacity: 1)
         unsafe wake.initialize(to: sem_t())
         unsafe sem_init(wake, 0, 0)
@@ -48,24 +61,23 @@ internal import Synchronization
         unsafe wake.deallocate()
     }
 
-    /// Files first, as nobody has to answer.
-    static var ordinary: [any ContainerSource] {
-        [OCIBundles()] as [any ContainerSource] + DockerSocket.ordinary() + CRISocket.ordinary()
-    }
-
-    /// Asks; what is too much is left out.
+    /// Asks; what is too much is answered at once with nothing.
     func ask(_ questions: [(group: UInt64, identity: ContainerIdentity)]) {
         guard !questions.isEmpty else { return }
         state.withLock { state in
-            for question in questions where state.questions.count < Self.limit {
-                state.questions.append(Question(group: question.group, identity: question.identity))
+            for question in questions {
+                if state.questions.count < Self.limit {
+                    state.questions.append(Question(group: question.group, identity: question.identity))
+                } else {
+                    state.answers.append((question.group, nil))
+                }
             }
         }
         unsafe sem_post(wake)
     }
 
     /// What was answered since this was called last.
-    func answers() -> [(group: UInt64, details: ContainerDetails)] {
+    func answers() -> [Answer] {
         state.withLock { state in
             guard !state.answers.isEmpty else { return [] }
             defer { state.answers = [] }
@@ -81,37 +93,44 @@ internal import Synchronization
 
     private func answer() {
         while true {
-            let (questions, isOver) = state.withLock { state in
-                defer { state.questions = [] }
-                return (state.questions, state.isOver)
+            let now = Clock.sinceBoot()
+            let (due, waiting, isOver) = state.withLock { state in
+                let due = state.questions.filter { $0.due <= now }
+                state.questions.removeAll { $0.due <= now }
+                return (due, state.questions.count, state.isOver)
             }
             if isOver { return }
-            guard !questions.isEmpty else {
-                while unsafe sem_wait(wake) != 0 {}
+            if due.isEmpty {
+                if waiting > 0 { usleep(1000) } else { while unsafe sem_wait(wake) != 0 {} }
                 continue
             }
-            var later: [Question] = []
-            for var question in questions {
-                if let details = details(of: question.identity) {
-                    state.withLock { $0.answers.append((question.group, details)) }
-                    continue
+            for question in due {
+                let details = details(
+                    of: question.identity, asksSockets: Self.asksSockets(at: question.attempts))
+                state.withLock { state in
+                    if details != nil || question.attempts + 1 >= Self.attempts
+                        || state.questions.count >= Self.limit
+                    {
+                        state.answers.append((question.group, details))
+                        return
+                    }
+                    var later = question
+                    later.due = Clock.sinceBoot() &+ Self.pause(after: question.attempts)
+                    later.attempts += 1
+                    state.questions.append(later)
                 }
-                question.attempts += 1
-                if question.attempts < Self.attempts { later.append(question) }
-            }
-            guard !later.isEmpty else { continue }
-            usleep(Self.pause)
-            state.withLock { state in
-                state.questions += later.prefix(max(0, Self.limit - state.questions.count))
             }
         }
     }
 
-    private func details(of identity: ContainerIdentity) -> ContainerDetails? {
-        for source in sources {
-            // One that cannot be asked is like one that does not know it: others may.
-            if let details = try? source.details(of: identity) { return details }
+    private func details(of identity: ContainerIdentity, asksSockets: Bool) -> ContainerDetails? {
+        // One that cannot be asked is like one that does not know it: others may.
+        let known = (try? files.details(of: identity)) ?? nil
+        // Files that runtimes leave often tell no image; who wrote them may.
+        guard known?.image.isEmpty ?? asksSockets else { return known }
+        for source in sockets {
+            if let details = (try? source.details(of: identity)) ?? nil { return details }
         }
-        return nil
+        return known
     }
 }

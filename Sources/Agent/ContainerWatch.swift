@@ -1,5 +1,6 @@
 internal import Catalog
 internal import Events
+internal import Expressions
 internal import Glibc
 internal import Outputs
 internal import Policies
@@ -11,32 +12,50 @@ internal import State
 ///
 /// Of a group that is new the kernel lets everything through that policies with scopes of containers might want, until
 /// it is told what the group is; those records are asked again here.
+///
+/// What happens in a new container is held back until a runtime has told its names, or for half a second, and what comes
+/// behind it too. Where runtimes do not answer, the wait halves each time.
 final class ContainerWatch {
     let store = ContainerStore()
-    private let names = ContainerNames()
+    private let names: ContainerNames
     private let bundles = OCIBundles()
+    /// Containers whose names are waited for, by group, and until when (ns since boot).
+    private var awaited: [UInt64: UInt64] = [:]
+    /// What is to be told of containers, once their names are no longer waited for.
+    private var untold: [Telling] = []
+    /// Names that did not come in time since one did.
+    private var misses: UInt64 = 0
+    /// What the scopes of the plans say that judge, or will: the last two.
+    private var plans: [(number: UInt32, scope: ScopePlan.Containers)] = []
     /// Groups that are new, and when the kernel was told what they are.
     private var settled: [UInt64: UInt64] = [:]
     private let makeFields: (id: Int, path: Int, hierarchy: Int)
 
     private static let settledLimit = 4096
+    private static let longestWait: UInt64 = 500_000_000
 
-    init(_ catalog: Catalog) {
+    init(_ catalog: Catalog, _ runtimes: RuntimeRequest) {
+        self.names = ContainerNames(files: bundles, sockets: runtimes.sockets)
         let names = catalog["cgroup_mkdir"]?.fields.map(\.name) ?? []
         let place = { (name: String) in names.firstIndex(of: name) ?? 0 }
         makeFields = (place("cgroup_id"), place("cgroup_path"), place("hierarchy_id"))
     }
 
-    /// What became of a container with a record.
-    enum Change {
-        case made(Container)
-        case removed(Container)
+    /// Something that an event of our own tells.
+    struct Telling {
+        enum What { case existed, created, removed }
+        let what: What
+        let container: Container
+        /// Of the policies that want it, those that are told, if this plan is still the one that judges.
+        var policies: UInt64 = .max
+        var plan: UInt32 = 0
     }
 
     // MARK: What happens
 
     /// Takes in what is there already. After the hooks are attached, so that nothing falls between.
     func start(_ sensor: Sensor, _ scope: ScopePlan.Containers) {
+        plans = [(0, scope)]
         guard let mount = ControlGroupMount.unified() else { return }
         let now = Clock.sinceBoot()
         _ = ControlGroupWalk().run(mount) { group, path in
@@ -44,43 +63,57 @@ final class ContainerWatch {
             if store.container(group: group, at: now) == nil {
                 _ = adopt(group, path, isNew: false, at: now)
             }
-            if store.container(group: group, at: now) != nil { tell(sensor, group, scope, plan: 0, at: now) }
+            if store.container(group: group, at: now) != nil { tell(sensor, group, at: now) }
         }
         // Files are read at once, so that what is told of these containers at start has their names.
         for container in store.containers {
-            guard let details = try? bundles.details(of: container.identity) else { continue }
-            store.set(details, for: container.group)
+            if let details = try? bundles.details(of: container.identity) {
+                store.set(details, for: container.group)
+            }
+            tellLater(Telling(what: .existed, container: container))
         }
     }
 
     /// Takes in a record of a control group that was made or removed, or of a program that was executed.
-    func take(_ event: EventView, _ sensor: Sensor, _ scope: ScopePlan.Containers, plan: UInt32) -> Change? {
+    func take(_ event: EventView, _ sensor: Sensor) {
         switch event.event {
         case .cgroup_mkdir:
-            guard let group = unifiedGroup(event), let path = event.blob(makeFields.path) else { return nil }
+            guard let group = unifiedGroup(event), let path = event.blob(makeFields.path) else { return }
             let bytes = unsafe path.bytes.withUnsafeBytes { unsafe Array($0.prefix { $0 != 0 }) }
             var container = store.created(group, path: bytes, at: event.time)
             if container == nil, store.container(group: group, at: event.time) == nil {
-                container = adopt(group, bytes, isNew: true, at: event.time)
+                container = adopt(group, bytes, isNew: true, maker: event.name, at: event.time)
                 if container == nil { waiting[group] = bytes }
             }
-            settle(sensor, group, scope, plan: plan, at: event.time)
-            return container.map(Change.made)
+            settle(sensor, group, at: event.time)
+            if let container { tellLater(telling(.created, container, event)) }
         case .cgroup_rmdir:
-            guard let group = unifiedGroup(event) else { return nil }
+            guard let group = unifiedGroup(event) else { return }
             waiting[group] = nil
-            return store.removed(group, at: event.time).map(Change.removed)
+            guard let container = store.removed(group, at: event.time) else { return }
+            // Its files went with it.
+            if container.identity.runtime == .unknown, awaited[group] != nil { takeAnswer(nil, for: group) }
+            untold.append(telling(.removed, container, event))
         case .sched_process_exec:
-            var made: Container?
             // A runtime may write of a container only after it made the group.
-            if let path = waiting.removeValue(forKey: event.cgroup) {
-                made = adopt(event.cgroup, path, isNew: true, at: event.time)
-                if made != nil { settle(sensor, event.cgroup, scope, plan: plan, at: event.time) }
+            if let path = waiting.removeValue(forKey: event.cgroup),
+                let container = adopt(event.cgroup, path, isNew: true, at: event.time)
+            {
+                settle(sensor, event.cgroup, at: event.time)
+                tellLater(Telling(what: .created, container: container))
             }
             _ = store.started(event.cgroup, at: event.time)
-            return made.map(Change.made)
-        default: return nil
+        default: return
         }
+    }
+
+    /// Who makes a container is not in it: scopes of containers are for the container. One that only an execution tells
+    /// has no group's making to judge by.
+    private func telling(_ what: Telling.What, _ container: Container, _ event: EventView) -> Telling {
+        let scope = plans.last { $0.number == event.plan }?.scope
+        return Telling(
+            what: what, container: container, policies: event.policies | (scope?.used ?? .max),
+            plan: event.plan)
     }
 
     /// Of the policies that the kernel says take a record, those whose scopes do.
@@ -97,20 +130,69 @@ final class ContainerWatch {
 
     /// Tells the kernel what the scopes of a plan that will judge say of the containers.
     func prepare(_ sensor: Sensor, _ scope: ScopePlan.Containers, plan: UInt32) {
+        plans = plans.suffix(1) + [(plan, scope)]
         let now = Clock.sinceBoot()
         for container in store.containers {
-            for group in store.groups(of: container) {
-                tell(sensor, group, scope, plan: plan, at: now)
-            }
+            for group in store.groups(of: container) { tell(sensor, group, at: now) }
         }
     }
 
     // MARK: Names
 
+    /// Tells of a container once its names are known, or were waited for.
+    private func tellLater(_ telling: Telling) {
+        untold.append(telling)
+        let container = telling.container
+        let wait = misses < 16 ? Self.longestWait >> misses : 0
+        guard container.details?.image.isEmpty ?? true, wait > 0, container.identity.runtime.isAsked else {
+            return
+        }
+        awaited[container.group] = Clock.sinceBoot() + wait
+    }
+
+    /// Names of some container are waited for.
+    var isWaiting: Bool { !awaited.isEmpty }
+
+    /// A record belongs to a container whose names are waited for.
+    @inline(__always)
+    func isAwaited(_ event: EventView) -> Bool {
+        if awaited.isEmpty { return false }
+        return store.container(group: event.cgroup, at: event.time).map { awaited[$0.group] != nil } ?? false
+    }
+
+    /// Waits for no names that were not told yet.
+    func stopWaiting() { awaited = [:] }
+
     /// Asks for the names of containers that are new, and takes in what was answered. Waits for nobody.
-    func exchangeNames() {
+    /// - Returns: what can be told now.
+    func exchangeNames() -> ArraySlice<Telling> {
         names.ask(store.takePending(limit: 64))
-        for answer in names.answers() { store.set(answer.details, for: answer.group) }
+        for answer in names.answers() { takeAnswer(answer.details, for: answer.group) }
+        if !awaited.isEmpty {
+            let now = Clock.sinceBoot()
+            for (group, until) in awaited where until < now {
+                awaited[group] = nil
+                misses += 1
+            }
+        }
+        // In their order.
+        let told = untold.prefix { awaited[$0.container.group] == nil }
+        untold.removeFirst(told.count)
+        return told
+    }
+
+    private func takeAnswer(_ details: ContainerDetails?, for group: UInt64) {
+        var details = details
+        if details == nil, let container = store.container(group: group), container.details == nil,
+            container.identity.runtime == .unknown
+        {
+            // Who uses runc by itself calls containers by their ids.
+            details = ContainerDetails()
+            details?.name = container.identity.id
+        }
+        store.set(details, for: group)
+        guard awaited.removeValue(forKey: group) != nil else { return }
+        misses = details == nil ? misses + 1 : 0
     }
 
     func end() { names.end() }
@@ -126,6 +208,25 @@ final class ContainerWatch {
 
     func shown(group: UInt64, at time: UInt64) -> ShownContainer? {
         store.container(group: group, at: time).map(Self.shown)
+    }
+
+    /// What filters see of an event's container.
+    func workload(of event: EventView) -> Workload {
+        var workload = Workload()
+        guard let container = store.container(group: event.cgroup, at: event.time) else { return workload }
+        workload.isContainer = true
+        workload.containerID = Array(container.identity.id.utf8)
+        workload.podUID = Array((container.identity.podUID ?? "").utf8)
+        guard let details = container.details else { return workload }
+        workload.containerImage = Array(details.image.utf8)
+        workload.containerName = Array(details.name.utf8)
+        workload.containerImageDigest = Array(details.imageDigest.utf8)
+        guard let pod = details.pod else { return workload }
+        workload.podName = Array(pod.name.utf8)
+        workload.podNamespace = Array(pod.namespace.utf8)
+        if !pod.uid.isEmpty { workload.podUID = Array(pod.uid.utf8) }
+        workload.isPodSandbox = pod.isSandbox
+        return workload
     }
 
     private static func shown(_ container: Container) -> ShownContainer {
@@ -158,20 +259,29 @@ final class ContainerWatch {
         return event.value(makeFields.id)
     }
 
-    /// Takes a group for a container's that a runtime keeps files of: they are in memory, root's own, and few.
-    private func adopt(_ group: UInt64, _ path: [UInt8], isNew: Bool, at time: UInt64) -> Container? {
-        guard let candidate = ControlGroupPath.candidate(path),
-            let identity = bundles.identity(named: candidate.id, namespace: candidate.namespace)
-        else { return nil }
+    /// Takes a group for a container's that a runtime keeps files of: they are in memory, root's own, and few. Or that a
+    /// runtime made: where we come late its files may be gone already, and who may make groups could name them like
+    /// any container's too.
+    private func adopt(
+        _ group: UInt64, _ path: [UInt8], isNew: Bool, maker: RawSpan? = nil, at time: UInt64
+    ) -> Container? {
+        guard let candidate = ControlGroupPath.candidate(path) else { return nil }
+        var identity = bundles.identity(named: candidate.id, namespace: candidate.namespace)
+        if identity == nil, let maker, Self.runtimes.contains(ProcessName(maker)) {
+            identity = ContainerIdentity(runtime: .unknown, id: candidate.id)
+        }
+        guard let identity else { return nil }
         return store.adopt(group, as: identity, path: path, isNew: isNew, at: time)
     }
 
+    private static let runtimes: Set<ProcessName> = [
+        ProcessName(Array("runc".utf8)), ProcessName(Array("crun".utf8)),
+    ]
+
     // MARK: The kernel
 
-    private func settle(
-        _ sensor: Sensor, _ group: UInt64, _ scope: ScopePlan.Containers, plan: UInt32, at time: UInt64
-    ) {
-        tell(sensor, group, scope, plan: plan, at: time)
+    private func settle(_ sensor: Sensor, _ group: UInt64, at time: UInt64) {
+        tell(sensor, group, at: time)
         settled[group] = Clock.sinceBoot()
         guard settled.count > Self.settledLimit else { return }
         let old = Clock.sinceBoot() &- 10_000_000_000
@@ -179,17 +289,17 @@ final class ContainerWatch {
         if settled.count > Self.settledLimit { settled.removeAll() }
     }
 
-    private func tell(
-        _ sensor: Sensor, _ group: UInt64, _ scope: ScopePlan.Containers, plan: UInt32, at time: UInt64
-    ) {
+    private func tell(_ sensor: Sensor, _ group: UInt64, at time: UInt64) {
         guard sensor.hasContainerScopes else { return }
         guard let container = store.container(group: group, at: time) else {
             try? sensor.setNoContainer(group: group)
             return
         }
-        let names = scope.naming(container.identity.id)
-        try? sensor.setContainer(
-            group: group, isNew: container.state != .existed,
-            Sensor.ContainerMarks(included: names.included, excluded: names.excluded), plan: plan)
+        for (number, scope) in plans {
+            let names = scope.naming(container.identity.id)
+            try? sensor.setContainer(
+                group: group, isNew: container.state != .existed,
+                Sensor.ContainerMarks(included: names.included, excluded: names.excluded), plan: number)
+        }
     }
 }

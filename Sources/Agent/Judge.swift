@@ -15,12 +15,19 @@ struct Judge {
     let implied: [Int: UInt64]
     /// What the scopes say of containers.
     let containers: ScopePlan.Containers
-    private let context: EvaluationContext
+    private var context: EvaluationContext
+    /// By dense index: some filter looks at the container.
+    private let needsWorkload: [Bool]
+    /// Of the container that ``context`` tells of.
+    private var stamp: UInt64?
 
     init(_ plan: PolicyPlan, events: Int, bootOffset: UInt64) {
         var remainders = [[PolicyPlan.Remainder]](repeating: [], count: events)
         for (event, left) in plan.remainders { remainders[event] = left }
         self.remainders = remainders
+        needsWorkload = remainders.map { left in
+            left.contains { ($0.rest?.needsWorkload ?? false) || ($0.whole?.needsWorkload ?? false) }
+        }
         self.events = plan.events
         implied = plan.implied
         containers = plan.scope.containers
@@ -31,9 +38,18 @@ struct Judge {
     }
 
     /// Of the policies that the kernel says take a record, those that do.
-    func policies(of event: EventView, index: Int) -> UInt64 {
+    /// - Parameters:
+    ///   - stamp: of the record's container: another where something else is known of it.
+    ///   - workload: what is known; asked for where a filter looks at it and the stamp is another than before.
+    mutating func policies(
+        of event: EventView, index: Int, container stamp: UInt64, workload: () -> Workload
+    ) -> UInt64 {
         var policies = event.policies
         if remainders[index].isEmpty { return policies }
+        if needsWorkload[index], stamp != self.stamp {
+            context.workload = workload()
+            self.stamp = stamp
+        }
         for left in remainders[index] where policies >> UInt64(left.policy) & 1 == 1 {
             if event.isUndecided {
                 if left.whole?.evaluate(event, context) ?? .yes == .yes,
@@ -60,7 +76,7 @@ struct Judges {
 
     private struct Entry {
         let number: UInt32
-        let judge: Judge
+        var judge: Judge
         let names: [String]
         let policies: [Policy]
 
@@ -121,7 +137,9 @@ struct Judges {
         swap(&current, &others[place])
     }
 
-    func policies(of event: EventView, index: Int) -> UInt64 {
-        current.judge.policies(of: event, index: index)
+    mutating func policies(
+        of event: EventView, index: Int, container stamp: UInt64, workload: () -> Workload
+    ) -> UInt64 {
+        current.judge.policies(of: event, index: index, container: stamp, workload: workload)
     }
 }

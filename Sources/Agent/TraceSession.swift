@@ -22,6 +22,8 @@ public struct TraceRequest: Sendable {
     public var functionHooks: FunctionHooks = .auto
     public var wantsEnvironment = false
     public var wantsPaths = true
+    /// Who is asked what containers are called.
+    public var runtimes = RuntimeRequest()
     /// Of Apus, for the event that tells it.
     public var version = ""
     /// Bytes of each CPU's ring; nil for what suits the number of CPUs.
@@ -39,6 +41,7 @@ public final class TraceSession {
     private let outputs: [Output]
     private let processes = ProcessTree()
     private let containers: ContainerWatch
+    private var held = HeldRecords()
     private var command: TracedCommand?
     /// Dense index of an event by its id; -1 where there is none.
     private let indexes: [Int16]
@@ -110,7 +113,7 @@ public final class TraceSession {
         judges = Judges(plan, catalog, clock)
         losses = LossReporter(catalog, now: Clock.sinceBoot())
         let processes = processes
-        let containers = ContainerWatch(catalog)
+        let containers = ContainerWatch(catalog, request.runtimes)
         self.containers = containers
         var outputs: [Output] = []
         do {
@@ -174,13 +177,12 @@ public final class TraceSession {
                 clock: clock)
             if let record { take(made: record) }
         }
-        for container in containers.store.containers { tell(.existing_container, container) }
         command?.start()
         var status: Int32 = 0
         var idleTicks = 0
         refusal = nil
         loop: while true {
-            let count = sensor.rings.drain(until: Clock.sinceBoot()) { [self] record in take(record) }
+            let count = drain(until: Clock.sinceBoot())
             for output in outputs { output.flush() }
             if apus_stop_signal() != 0 {
                 endCommand()
@@ -193,11 +195,10 @@ public final class TraceSession {
             }
             for output in outputs where output.failure != 0 { break loop }
             changePolicies(watch)
-            containers.exchangeNames()
             reportLosses(isLast: false)
             reportLimits(isLast: false)
             if apus_take_report_request() { report(result()) }
-            idleTicks = count < 8 ? min(idleTicks + 1, 40) : 0
+            idleTicks = count < 8 && !containers.isWaiting ? min(idleTicks + 1, 40) : 0
             // One millisecond while much happens, so that rings stay small; four when little does.
             if !sensor.rings.isFilling { usleep(idleTicks < 40 ? 1000 : 4000) }
         }
@@ -208,13 +209,15 @@ public final class TraceSession {
         // The thread of a change works on the same maps and hooks.
         while let change, !change.isDone {
             if let outcome = change.outcome, case .prepared = outcome { change.settle() }
-            _ = sensor.rings.drain(until: Clock.sinceBoot()) { [self] record in take(record) }
+            drain(until: Clock.sinceBoot())
             usleep(1000)
         }
-        containers.end()
         let before = Clock.sinceBoot()
         sensor.silence()
-        while sensor.rings.drain(until: .max, { [self] record in take(record) }) > 0 {}
+        while drain(until: .max) > 0 || !held.isEmpty || containers.isWaiting {
+            if containers.isWaiting { usleep(1000) }
+        }
+        containers.end()
         reportLosses(isLast: true)
         reportLimits(isLast: true)
         var result = result(status: commandStatus)
@@ -259,7 +262,7 @@ public final class TraceSession {
         if apus_stop_was_sent() { command?.signal(apus_stop_signal()) }
         for _ in 0..<200 {
             if command?.poll() != nil { return }
-            _ = sensor.rings.drain(until: Clock.sinceBoot()) { [self] record in take(record) }
+            drain(until: Clock.sinceBoot())
             usleep(5000)
         }
     }
@@ -332,34 +335,39 @@ public final class TraceSession {
 
     // MARK: Containers
 
-    /// Takes in a record that may tell of containers, and tells what it told.
-    private func takeContainers(_ event: EventView) {
-        guard let change = containers.take(event, sensor, judges.containers, plan: judges.shown) else {
-            return
+    /// Tells events of containers to those policies that want them.
+    private func tell(_ tellings: ArraySlice<ContainerWatch.Telling>) {
+        for telling in tellings {
+            let container = telling.container
+            let event = AgentEvents.event(of: telling.what)
+            let some = telling.plan == judges.shown ? telling.policies : .max
+            let wanting = judges.policies(wanting: catalog.index(of: event) ?? -1) & some
+            let policies = judges.containers.taking(
+                wanting, (container.identity.id, container.state != .existed, true))
+            guard policies != 0, let definition = catalog[event] else { continue }
+            take(
+                made: AgentEvents.record(
+                    of: definition, container: container, policies: policies, plan: judges.shown,
+                    clock: clock))
         }
-        let told: (event: EventID, container: Container) =
-            switch change {
-            case .made(let container): (.container_create, container)
-            case .removed(let container): (.container_remove, container)
-            }
-        // Who makes a container is not in it: scopes of containers are for the container. One that only an execution
-        // tells has no group's making to judge by.
-        let isJudged = event.event != .sched_process_exec
-        tell(told.event, told.container, to: isJudged ? event.policies | judges.containers.used : .max)
-    }
-
-    /// Tells an event of a container to those of some policies that want it.
-    private func tell(_ event: EventID, _ container: Container, to some: UInt64 = .max) {
-        let wanting = judges.policies(wanting: catalog.index(of: event) ?? -1) & some
-        let policies = judges.containers.taking(
-            wanting, (container.identity.id, container.state != .existed, true))
-        guard policies != 0, let definition = catalog[event] else { return }
-        take(
-            made: AgentEvents.record(
-                of: definition, container: container, policies: policies, plan: judges.shown, clock: clock))
     }
 
     // MARK: One record
+
+    /// Takes what is in the rings up to a time (ns since boot), and shows what was held and need not be any more.
+    /// Returns how many records were taken.
+    @discardableResult
+    private func drain(until limit: UInt64) -> Int {
+        tell(containers.exchangeNames())
+        if held.isFull { containers.stopWaiting() }
+        held.release { [self] record in
+            guard let event = EventView(record) else { return true }
+            if containers.isAwaited(event) { return false }
+            show(event)
+            return true
+        }
+        return sensor.rings.drain(until: limit) { [self] record in take(record) }
+    }
 
     /// Takes a record that the agent made.
     private func take(made record: [UInt8]) {
@@ -367,8 +375,9 @@ public final class TraceSession {
         unsafe take(record.span.bytes)
     }
 
+    /// Takes in what a record tells of processes and containers, and shows it, now or later.
     private func take(_ record: RawSpan) {
-        guard var event = EventView(record) else {
+        guard let event = EventView(record) else {
             malformed += 1
             return
         }
@@ -379,26 +388,39 @@ public final class TraceSession {
         }
         let index = Int(indexes[id])
         received[index] &+= 1
+        if isOfState[index] {
+            processes.update(event)
+            containers.take(event, sensor)
+        }
+        if held.isEmpty && !containers.isAwaited(event) { return show(event) }
+        held.append(record)
+    }
+
+    /// Writes an event to the outputs, if a policy takes it.
+    private func show(_ record: EventView) {
+        var event = record
+        let index = Int(indexes[Int(event.event.rawValue)])
         let isForState = event.policies == 0
         if !isForState && event.plan != judges.shown { show(event.plan) }
         if isOfState[index] {
-            if let changed = processes.update(event) {
-                for output in outputs { output.forget(process: changed) }
+            if event.event == .sched_process_exec {
+                for output in outputs { output.forget(process: event.hostProcess) }
             }
-            takeContainers(event)
             event.policies &= ~judges.policies(implying: index)
         }
         guard event.policies != 0 else {
             if isForState { receivedForState &+= 1 } else { filteredLater += 1 }
             return
         }
+        let container = containers.stamp(of: event)
         event.policies = containers.policies(of: event, judges.containers)
-        event.policies = judges.policies(of: event, index: index)
+        event.policies = judges.policies(of: event, index: index, container: container) {
+            containers.workload(of: event)
+        }
         guard event.policies != 0 else {
             filteredLater += 1
             return
         }
-        let container = containers.stamp(of: event)
         for output in outputs { output.write(event, index: index, container: container) }
     }
 }

@@ -6,10 +6,21 @@ public struct EvaluationContext: Sendable {
     public var hostName: [UInt8]
     /// Nanoseconds from 1970 to boot, which make a record's times those of the output.
     public var bootOffset: UInt64
+    /// Of the record that is looked at; nil where nobody told, so that conditions on it are unknown.
+    public var workload: Workload? {
+        get { isWorkloadKnown ? known : nil }
+        set {
+            isWorkloadKnown = newValue != nil
+            known = newValue ?? Workload()
+        }
+    }
+    private(set) var isWorkloadKnown = false
+    private(set) var known = Workload()
 
-    public init(hostName: [UInt8] = [], bootOffset: UInt64 = 0) {
+    public init(hostName: [UInt8] = [], bootOffset: UInt64 = 0, workload: Workload? = nil) {
         self.hostName = hostName
         self.bootOffset = bootOffset
+        self.workload = workload
     }
 }
 
@@ -21,7 +32,6 @@ public struct CompiledExpression: Sendable {
         case bool(FieldReference)
         case hasNumber(FieldReference)
         case hasBlob(FieldReference)
-        case hasHostName
         case not(Int32)
         case and(Range<Int32>)
         case or(Range<Int32>)
@@ -75,7 +85,6 @@ public struct CompiledExpression: Sendable {
             }
         case .has(let field):
             switch field.valueType {
-            case .string where field == FieldReference(.hostName): return append(.hasHostName)
             case .bool, .int, .uint, .double: return append(.hasNumber(field))
             case .string, .bytes, .structure: return append(.hasBlob(field))
             }

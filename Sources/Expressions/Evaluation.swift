@@ -12,16 +12,20 @@ extension CompiledExpression {
         switch operations[Int(index)] {
         case .constant(let truth): return truth
         case .bool(let field):
-            guard let bits = field.bits(in: event, bootOffset: 0) else { return .unknown }
+            guard let bits = field.bits(in: event, context) else { return .unknown }
             return Truth(bits != 0)
         case .hasNumber(let field):
-            if field.isEnrichment { return .unknown }
-            return Truth(field.bits(in: event, bootOffset: 0) != nil)
+            if field.isEnrichment { return context.isWorkloadKnown ? .yes : .unknown }
+            return Truth(field.bits(in: event, context) != nil)
         case .hasBlob(let field):
-            if field.isEnrichment { return .unknown }
-            guard case .data(let place) = field.subject else { return .yes }
-            return Truth(event.blob(place) != nil)
-        case .hasHostName: return Truth(!context.hostName.isEmpty)
+            switch field.subject {
+            case .data(let place): return Truth(event.blob(place) != nil)
+            case .identity(let identity):
+                guard identity.origin != .record else { return .yes }
+                if field.isEnrichment && !context.isWorkloadKnown { return .unknown }
+                guard let text = context.text(identity) else { return .no }
+                return Truth(!text.isEmpty)
+            }
         case .not(let operand): return !truth(operand, event, context)
         case .and(let operands):
             var all: Truth = .yes
@@ -107,7 +111,7 @@ extension CompiledExpression {
     ) -> UInt64? {
         switch operations[Int(index)] {
         case .number(let bits): return bits
-        case .numberField(let field): return field.bits(in: event, bootOffset: context.bootOffset)
+        case .numberField(let field): return field.bits(in: event, context)
         case .signed(let operation, let a, let b):
             guard let (first, second) = numbers(a, b, event, context) else { return nil }
             return operation.compute(Int64(bitPattern: first), Int64(bitPattern: second)).map {
@@ -134,10 +138,7 @@ extension CompiledExpression {
         case .bytes(let range):
             return unsafe pool.span.bytes.extracting(Int(range.lowerBound)..<Int(range.upperBound))
         case .textField(let field):
-            if field.subject == .identity(.hostName) {
-                return unsafe context.hostName.isEmpty ? nil : context.hostName.span.bytes
-            }
-            return field.text(in: event)
+            return field.text(in: event, context)
         default: return nil
         }
     }

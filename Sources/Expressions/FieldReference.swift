@@ -59,7 +59,7 @@ public struct FieldReference: Hashable, Sendable {
     /// The value of a number, as the output shows it: cut to its type, then extended to 64 bits. Nil when it
     /// is not known, or no number.
     @inline(__always)
-    func bits(in event: EventView, bootOffset: UInt64) -> UInt64? {
+    func bits(in event: EventView, _ context: borrowing EvaluationContext) -> UInt64? {
         switch subject {
         case .data(let index):
             guard let value = event.value(index) else { return nil }
@@ -69,14 +69,14 @@ public struct FieldReference: Hashable, Sendable {
             case .uint16: return UInt64(UInt16(truncatingIfNeeded: value))
             case .bool: return value == 0 ? 0 : 1
             case .int64, .uint64, .pointer: return value
-            case .time: return value &+ bootOffset
+            case .time: return value &+ context.bootOffset
             case .string, .stringArray, .bytes, .uint64Array, .credentials, .socketAddress, .int32Pair,
                 .timespec:
                 return nil
             }
         case .identity(let field):
             switch field {
-            case .timestamp: return event.time &+ bootOffset
+            case .timestamp: return event.time &+ context.bootOffset
             case .processorId: return UInt64(event.processor)
             case .processId: return UInt64(event.process)
             case .threadId: return UInt64(event.thread)
@@ -92,24 +92,25 @@ public struct FieldReference: Hashable, Sendable {
                 let number = Int64(event.systemCall)
                 let isCompat = event.isCompat && number >= 0
                 return UInt64(bitPattern: isCompat ? number + IdentityField.compatCall : number)
-            case .processName, .hostName, .isContainer, .containerId, .containerImage, .containerName,
-                .containerImageDigest, .podName, .podNamespace, .podUid, .podSandbox:
+            case .isContainer, .podSandbox: return context.flag(field).map { $0 ? 1 : 0 }
+            case .processName, .hostName, .containerId, .containerImage, .containerName,
+                .containerImageDigest, .podName, .podNamespace, .podUid:
                 return nil
             }
         }
     }
 
-    /// The bytes of a string that lies in the record; nil when it is not known, or no string.
+    /// The bytes of a string; nil when it is not known, or no string.
     @inline(__always)
-    @_lifetime(copy event)
-    func text(in event: EventView) -> RawSpan? {
+    @_lifetime(copy event, borrow context)
+    func text(in event: EventView, _ context: borrowing EvaluationContext) -> RawSpan? {
         switch subject {
         case .data(let index):
             if type == .string { return event.string(index) }
             if type == .bytes { return event.blob(index)?.bytes }
             return nil
         case .identity(let field):
-            return field == .processName ? event.name : nil
+            return field == .processName ? event.name : context.text(field)
         }
     }
 }

@@ -56,19 +56,20 @@ extension FieldTest {
         case .identity(let field): reference = FieldReference(field)
         }
         guard let reference, reference.isInKernel else { return false }
+        let context = EvaluationContext()
         switch condition {
         case .numbers(let ranges, let isSigned):
-            guard let value = reference.bits(in: event, bootOffset: 0) else { return false }
+            guard let value = reference.bits(in: event, context) else { return false }
             return ranges.contains { range in
                 if isSigned { return range.contains(Int64(bitPattern: value)) }
                 return UInt64(bitPattern: range.lowerBound) <= value
                     && value <= UInt64(bitPattern: range.upperBound)
             }
         case .bits(let mask, let wanted):
-            guard let value = reference.bits(in: event, bootOffset: 0) else { return false }
+            guard let value = reference.bits(in: event, context) else { return false }
             return value & mask == wanted
         case .strings(let patterns, let isNegated):
-            guard let text = reference.text(in: event) else { return false }
+            guard let text = reference.text(in: event, context) else { return false }
             var bytes: [UInt8] = []
             for at in 0..<text.byteCount {
                 unsafe bytes.append(text.unsafeLoad(fromByteOffset: at, as: UInt8.self))

@@ -111,23 +111,19 @@ extension PatternSet {
     {
         switch field.type {
         case .string, .bytes:
-            if field.subject == .identity(.hostName) {
-                return unsafe context.hostName.isEmpty
-                    ? .unknown : Truth(matches(context.hostName.span.bytes))
-            }
-            guard let text = field.text(in: event) else { return .unknown }
+            guard let text = field.text(in: event, context) else { return .unknown }
             return Truth(matches(text))
         case .bool:
-            guard let value = field.bits(in: event, bootOffset: 0) else { return .unknown }
+            guard let value = field.bits(in: event, context) else { return .unknown }
             return Truth(matches { $0.append(value == 0 ? "false" : "true") })
         case .int32, .int64:
-            guard let value = field.bits(in: event, bootOffset: 0) else { return .unknown }
+            guard let value = field.bits(in: event, context) else { return .unknown }
             return Truth(matches { $0.append(decimal: Int64(bitPattern: value)) })
         case .uint16, .uint32, .uint64, .time:
-            guard let value = field.bits(in: event, bootOffset: context.bootOffset) else { return .unknown }
+            guard let value = field.bits(in: event, context) else { return .unknown }
             return Truth(matches { $0.append(decimal: value) })
         case .pointer:
-            guard let value = field.bits(in: event, bootOffset: 0) else { return .unknown }
+            guard let value = field.bits(in: event, context) else { return .unknown }
             return Truth(matches(pointer: value))
         case .stringArray, .uint64Array, .credentials, .socketAddress, .int32Pair, .timespec:
             guard case .data(let index) = field.subject, let blob = event.blob(index) else { return .unknown }

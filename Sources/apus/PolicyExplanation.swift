@@ -191,9 +191,6 @@ struct PolicyExplanation {
             }
         }
         if rest != nil { part.later = Self.reason(field) }
-        if case .identity(let identity) = field.subject, identity.origin == .enrichment {
-            part.never = "Apus knows nothing of containers yet, so nothing matches"
-        }
         let operations = filters.map { Self.operation($0.text) }
         if operations.contains("=") && operations.contains("!=")
             && !operations.contains(where: { $0 == "<" || $0 == ">" })
@@ -228,7 +225,7 @@ struct PolicyExplanation {
         if case .identity(let identity) = field.subject {
             switch identity.origin {
             case .host: return "the kernel's records do not name the host"
-            case .enrichment: return "only knowledge of containers could tell"
+            case .enrichment: return "runtimes tell it, not the kernel"
             case .record: break
             }
         }

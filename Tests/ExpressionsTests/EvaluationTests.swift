@@ -96,6 +96,41 @@ import Testing
         #expect(try evaluate(isHost, record) == .unknown)
     }
 
+    /// Containers and pods are told beside the record.
+    @Test func workloads() throws {
+        let record = RecordBuilder(try event("openat"))
+        var workload = Workload()
+        let isInside = Expression.field(FieldReference(.isContainer))
+        let host = EvaluationContext(workload: workload)
+        #expect(try evaluate(isInside, record, host) == .no)
+        #expect(try evaluate(.has(FieldReference(.isContainer)), record, host) == .yes)
+        #expect(try evaluate(.has(FieldReference(.containerId)), record, host) == .no)
+        // What is not known is empty, so that what is forbidden only to some is not missed.
+        let image = FieldReference(.containerImage)
+        let isOther = Expression.not(.matches(image, [StringPattern(.prefix, Array("trusted/".utf8))]))
+        #expect(try evaluate(isOther, record, host) == .yes)
+        workload.isContainer = true
+        workload.containerImage = Array("trusted/web:1".utf8)
+        workload.podName = Array("web-0".utf8)
+        workload.isPodSandbox = true
+        let inside = EvaluationContext(workload: workload)
+        #expect(try evaluate(isInside, record, inside) == .yes)
+        #expect(try evaluate(isOther, record, inside) == .no)
+        #expect(try evaluate(isOther, record) == .unknown)
+        #expect(try evaluate(.field(FieldReference(.podSandbox)), record, inside) == .yes)
+        for (field, text) in [
+            (IdentityField.podName, "web-0"), (.containerImage, "trusted/web:1"), (.podUid, ""),
+        ] {
+            let isEqual = Expression.compare(
+                .equal, .field(FieldReference(field)), .literal(.string(Array(text.utf8))))
+            #expect(try evaluate(isEqual, record, inside) == .yes, "\(field)")
+            #expect(try CompiledExpression(isEqual).needsWorkload)
+        }
+        let user = Expression.compare(.equal, .field(FieldReference(.userId)), .literal(.uint(0)))
+        #expect(try !CompiledExpression(.and([user, user])).needsWorkload)
+        #expect(try CompiledExpression(.or([user, .not(isOther)])).needsWorkload)
+    }
+
     @Test func agreesWithTheDefinition() throws {
         let event = try event("sched_process_exec")
         var fields = event.fields.indices.compactMap { FieldReference($0, of: event) }.filter {

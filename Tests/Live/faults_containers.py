@@ -70,9 +70,11 @@ def short_lives(apus, scenario, folder):
     script = "for i in $(seq 100); do runc run --bundle $0 $1-$i || exit 1; done"
     result = trace(apus, folder, ["--events", "sched_process_exec,container_create,container_remove", "--scope", "container"],
                    ["sh", "-c", script, place, name()], timeout=120)
-    programs, made, gone = collections.Counter(), [], []
+    programs, made, gone, unnamed = collections.Counter(), [], [], []
     for event in each_event(result.path):
         identity = container(event)["id"]
+        if container(event).get("name") != identity:
+            unnamed.append((event["name"], identity))
         if event["name"] == "container_create":
             made.append(data(event)["container_id"])
         elif event["name"] == "container_remove":
@@ -85,6 +87,8 @@ def short_lives(apus, scenario, folder):
     check(all(programs[identity, "/bin/busybox"] == 1 for identity in wanted), f"{programs}")
     check({identity for identity, _ in programs} == set(wanted), f"{programs}")
     check(result.lost == 0, f"{result}")
+    # Names are waited for.
+    check(len(unnamed) * 100 <= sum(programs.values()) + len(made) + len(gone), f"{len(unnamed)} have no name: {unnamed}")
 
 
 def those_that_run(apus, scenario, folder):
@@ -136,4 +140,29 @@ def policies(apus, scenario, folder):
     check(set(matched[name(1)]) == {"inside"}, f"{matched}")
 
 
-TESTS = [scopes, short_lives, those_that_run, policies]
+def filters(apus, scenario, folder):
+    """Filters of rules on what only the agent knows."""
+    place = bundle(folder, "sh", "-c", "exec true $HOSTNAME")
+
+    def seen(*filters):
+        events = [word for filter in filters for word in ("--events", f"sched_process_exec.scope.{filter}")]
+        result = trace(apus, folder, events, runc(place))
+        check(result.lost == 0, f"{result}")
+        return collections.Counter((container(event) or {}).get("id") for event in each_event(result.path))
+
+    both = seen("pid>0")
+    check(both[name()] > 0 and both[None] > 1, f"{both}")
+    inside, outside = {name(): both[name()]}, {None}
+    for filter in ("container", "not-host", "container=true", f"containerId={name()}", f"containerName={name()[:-2]}*",
+                   "containerId!=x", f"containerName=x,{name()}"):
+        found = seen(filter, "container") if "!=" in filter else seen(filter)
+        # runc executes itself once more in the group at times.
+        check(set(found) == set(inside), f"{filter}: {found}")
+    for filter in ("host", "not-container", f"containerId!={name()}", f"containerName!=x*,{name()}"):
+        found = seen(filter)
+        check(set(found) == outside and found[None] > 1, f"{filter}: {found}")
+    for filter in ("containerImage=x", "podName=x*", "podSandbox"):
+        check(not seen(filter), filter)
+
+
+TESTS = [scopes, filters, short_lives, those_that_run, policies]

@@ -72,10 +72,9 @@ struct Lifecycle {
         }
     }
 
-    @discardableResult
-    static func feed(_ record: [UInt8], _ tree: ProcessTree) -> UInt32? {
-        guard let event = unsafe EventView(record.span.bytes) else { return nil }
-        return tree.update(event)
+    static func feed(_ record: [UInt8], _ tree: ProcessTree) {
+        guard let event = unsafe EventView(record.span.bytes) else { return }
+        tree.update(event)
     }
 
     mutating func fork(
@@ -90,11 +89,10 @@ struct Lifecycle {
         Self.feed(fork, tree)
     }
 
-    @discardableResult
     func exec(
         _ key: Key, _ path: String?, at time: UInt64, arguments: [UInt8]? = nil, name: String = "prog",
         user: UInt32 = 0, parent: Key = first, interpreter: String? = nil
-    ) -> UInt32? {
+    ) {
         var builder = RecordBuilder(values: Array(repeating: 0, count: Self.count("sched_process_exec")))
         if let path {
             builder.blobs.append(.init(field: UInt8(Self.executable), bytes: Array((path + "\0").utf8)))
@@ -107,7 +105,7 @@ struct Lifecycle {
         var record = builder.build()
         Self.put(EventID.sched_process_exec.rawValue, 8, &record)
         Self.putHead(key, parent, time, name, user, &record)
-        return Self.feed(record, tree)
+        Self.feed(record, tree)
     }
 
     /// A record of an execve to be fed again and again.

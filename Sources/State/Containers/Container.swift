@@ -1,6 +1,14 @@
 /// What runs containers, as it shows in the path of their control groups.
 public enum ContainerRuntime: String, Sendable, CaseIterable {
     case docker, containerd, crio, podman, lxc, garden, systemd, unknown
+
+    /// There is somebody, or a file, to ask for names.
+    public var isAsked: Bool {
+        switch self {
+        case .docker, .containerd, .crio, .podman, .unknown: true
+        case .lxc, .garden, .systemd: false
+        }
+    }
 }
 
 /// A container as the path of a control group tells it: no runtime needs to be asked for this.

@@ -168,6 +168,9 @@ public final class ContainerStore {
         byRoot.values.filter { $0.removed == nil }.sorted { ($0.seen, $0.group) < ($1.seen, $1.group) }
     }
 
+    /// The container of a control group, whenever that was; nil where none is known.
+    public func container(group: UInt64) -> Container? { groups[group]?.container }
+
     /// Control groups that are known, also of removed containers.
     public var groupCount: Int { groups.count }
     /// Bytes counted against the limit.

@@ -58,19 +58,13 @@ public final class ProcessTree {
 
     // MARK: Records
 
-    /// Takes a record in, if it is about the life of a process. Returns the process whose program changed, if one did.
-    public func update(_ event: EventView) -> UInt32? {
+    /// Takes a record in, if it is about the life of a process.
+    public func update(_ event: EventView) {
         switch event.event {
-        case .sched_process_fork:
-            takeFork(event)
-            return nil
-        case .sched_process_exec:
-            return takeExec(event)
-        case .sched_process_exit:
-            takeExit(event)
-            return nil
-        default:
-            return nil
+        case .sched_process_fork: takeFork(event)
+        case .sched_process_exec: takeExec(event)
+        case .sched_process_exit: takeExit(event)
+        default: break
         }
     }
 
@@ -82,12 +76,11 @@ public final class ProcessTree {
         nodes.takeFork(event, child: ProcessKey(process: number, start: start))
     }
 
-    private func takeExec(_ event: EventView) -> UInt32? {
-        guard event.hostProcess != 0 else { return nil }
+    private func takeExec(_ event: EventView) {
+        guard event.hostProcess != 0 else { return }
         nodes.takeExec(
             event, path: event.string(exec.path), interpreter: event.string(exec.interpreter),
             arguments: event.blob(exec.arguments))
-        return event.hostProcess
     }
 
     private func takeExit(_ event: EventView) {
