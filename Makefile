@@ -40,6 +40,7 @@ test-live: build
 test-vm: static
 	@Scripts/setup test
 	APUS_BINARY=$(STATIC) Tests/VM/run
+	APUS_BINARY=$(STATIC) Tests/VM/containers
 
 # The tables under Docs: which events each kernel gives, and what its verifier has to do for them.
 kernel-matrix: static

@@ -20,7 +20,8 @@ public struct ContainerdSocket: ContainerSource {
     }
 
     public func details(of container: ContainerIdentity) throws(RuntimeError) -> ContainerDetails? {
-        guard container.runtime == .containerd || container.runtime == .unknown,
+        // An id that somebody chose is containerd's only where its files say so: else it is runc's or crun's alone.
+        guard container.runtime == .containerd || container.runtime == .unknown && container.isGenerated,
             ContainerIdentity.isName(container.id.utf8)
         else { return nil }
         let deadline = UnixSocket.now() &+ client.timeout
@@ -61,7 +62,7 @@ public struct ContainerdSocket: ContainerSource {
         details.pod = ContainerDetails.pod(from: details.labels)
         if details.labels["io.cri-containerd.kind"] == "sandbox" { details.pod?.isSandbox = true }
         if let uid = container.podUID, details.pod?.uid.isEmpty ?? false { details.pod?.uid = uid }
-        return details
+        return details.named(container)
     }
 }
 
@@ -90,7 +91,7 @@ public struct CRISocket: ContainerSource {
         case .containerd, .crio, .unknown: break
         default: return nil
         }
-        guard ContainerIdentity.isName(container.id.utf8) else { return nil }
+        guard container.isGenerated else { return nil }
         let deadline = UnixSocket.now() &+ client.timeout
         let request = Protobuf.message(1, container.id)
         let found = try client.call(
@@ -119,7 +120,9 @@ public struct CRISocket: ContainerSource {
         let asked = try image?.text(18)
         let resolved = try image?.text(1)
         details.image = asked ?? resolved ?? ""
-        details.imageDigest = ContainerDetails.digest(in: try status.text(9)) ?? ""
+        // `NAME@sha256:…`; of an image that no registry has it is the image's id, the digest of its configuration.
+        let reference = try status.text(9) ?? ""
+        details.imageDigest = reference.contains("@") ? ContainerDetails.digest(in: reference) ?? "" : ""
         details.labels = try status.map(
             12, limit: ContainerDetails.labelLimit, byteLimit: ContainerDetails.labelBytes)
         details.pod = ContainerDetails.pod(from: details.labels)

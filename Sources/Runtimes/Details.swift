@@ -1,7 +1,59 @@
-internal import State
+public import State
+
+/// One source seldom knows all: files tell names and pods at once, sockets tell images and digests.
+extension ContainerDetails {
+    /// There is nothing left that another source could tell, but labels. A sandbox has no name.
+    public var isComplete: Bool {
+        (!name.isEmpty || pod?.isSandbox == true) && !image.isEmpty && !imageDigest.isEmpty
+    }
+
+    /// Takes from what another source told of the same container what is missing here.
+    public mutating func fill(from other: ContainerDetails) {
+        if name.isEmpty { name = other.name }
+        // A digest is of the image that it was told with.
+        if image.isEmpty {
+            image = other.image
+            imageDigest = other.imageDigest
+        } else if imageDigest.isEmpty, other.image.isEmpty || other.image == image {
+            imageDigest = other.imageDigest
+        }
+        if labels.isEmpty { labels = other.labels }
+        guard let theirs = other.pod else { return }
+        guard var mine = pod else {
+            pod = theirs
+            return
+        }
+        if mine.name.isEmpty { mine.name = theirs.name }
+        if mine.uid.isEmpty { mine.uid = theirs.uid }
+        if mine.namespace.isEmpty { mine.namespace = theirs.namespace }
+        if mine.labels.isEmpty { mine.labels = theirs.labels }
+        mine.isSandbox = mine.isSandbox || theirs.isSandbox
+        pod = mine
+    }
+}
+
+extension ContainerIdentity {
+    /// The id is one that Docker, Podman and Kubernetes' runtimes make. They are not asked for others: they would answer
+    /// slowly that they know none, and write an error into their log each time.
+    var isGenerated: Bool {
+        id.utf8.count == 64
+            && id.utf8.allSatisfy {
+                (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0)
+                    || (UInt8(ascii: "a")...UInt8(ascii: "f")).contains($0)
+            }
+    }
+}
 
 /// Bounds what runtimes tell, before anybody keeps it.
 extension ContainerDetails {
+    /// Who has no name but the id that somebody chose is called by it.
+    func named(_ container: ContainerIdentity) -> ContainerDetails {
+        guard name.isEmpty, pod?.isSandbox != true, !container.isGenerated else { return self }
+        var details = self
+        details.name = container.id
+        return details
+    }
+
     /// Bytes of one text, and how many labels.
     static let textLimit = 4096
     static let labelLimit = 256

@@ -29,9 +29,9 @@ public struct DockerSocket: ContainerSource {
     }
 
     public func details(of container: ContainerIdentity) throws(RuntimeError) -> ContainerDetails? {
-        guard container.runtime == runtime || container.runtime == .unknown,
-            ContainerIdentity.isName(container.id.utf8)
-        else { return nil }
+        guard container.runtime == runtime || container.runtime == .unknown, container.isGenerated else {
+            return nil
+        }
         let deadline = UnixSocket.now() &+ timeout
         guard let answer = try get("/containers/\(container.id)/json", deadline) else { return nil }
         var details = ContainerDetails()

@@ -54,7 +54,9 @@ public struct OCIBundles: ContainerSource {
     public func identity(named id: String, namespace: String?) -> ContainerIdentity? {
         guard ContainerIdentity.isName(id.utf8) else { return nil }
         if let namespace, ContainerIdentity.isName(namespace.utf8),
+            // The second is runc's, for a containerd that keeps its own state elsewhere.
             isFolder("\(Self.tasks)/\(namespace)/\(id)")
+                || isFolder("/run/containerd/runc/\(namespace)/\(id)")
         {
             return ContainerIdentity(runtime: .containerd, id: id)
         }
@@ -167,6 +169,7 @@ public struct OCIBundles: ContainerSource {
             // Its annotations, or where Docker made it nothing but that it is there.
             guard let file = try read("\(Self.tasks)/\(namespace)/\(id)/config.json") else { continue }
             return Self.details(from: Self.annotations(of: file))
+                .named(ContainerIdentity(runtime: .containerd, id: id))
         }
         return nil
     }
@@ -276,6 +279,7 @@ public struct OCIBundles: ContainerSource {
     // MARK: runc and crun
 
     private func plain(_ id: String) throws(RuntimeError) -> ContainerDetails? {
+        let container = ContainerIdentity(runtime: .unknown, id: id)
         var states = ["/run/runc/\(id)/state.json"]
         for folder in ["/run/containerd/runc", "/run/docker/runtime-runc"] {
             for namespace in Directory.subdirectories(root + folder, limit: Self.namespaceLimit)
@@ -291,24 +295,24 @@ public struct OCIBundles: ContainerSource {
                 labels.lazy.compactMap { ContainerDetails.text($0) }.first { $0.hasPrefix(name + "=") }
                     .map { String($0.dropFirst(name.count + 1)) }
             }
-            return named(details, id)
+            return details.named(container)
         }
         if let file = try read("/run/crun/\(id)/config.json") {
-            return named(Self.details(from: Self.annotations(of: file)), id)
+            return Self.details(from: Self.annotations(of: file)).named(container)
         }
-        guard let status = try read("/run/crun/\(id)/status") else { return nil }
-        guard let bundle = status["bundle"]?.string, bundle.hasPrefix("/"),
-            !bundle.split(separator: "/").contains(".."), !bundle.utf8.contains(0),
-            let file = try read("\(bundle)/config.json")
-        else { return named(ContainerDetails(), id) }
-        return named(Self.details(from: Self.annotations(of: file)), id)
-    }
-
-    /// Who has no name but the id is called by it, if it is one and no number.
-    private func named(_ details: ContainerDetails, _ id: String) -> ContainerDetails {
-        guard details.name.isEmpty, id.utf8.count < 64 else { return details }
-        var details = details
-        details.name = id
-        return details
+        if let status = try read("/run/crun/\(id)/status") {
+            guard let bundle = status["bundle"]?.string, bundle.hasPrefix("/"),
+                !bundle.split(separator: "/").contains(".."), !bundle.utf8.contains(0),
+                let file = try read("\(bundle)/config.json")
+            else { return ContainerDetails().named(container) }
+            return Self.details(from: Self.annotations(of: file)).named(container)
+        }
+        // Both make the folder before the control group, and write into it when the container is ready to start: too
+        // late for one that lives for a moment. Its name is the id that somebody chose, whatever they write.
+        guard !container.isGenerated,
+            states.map({ String($0.dropLast("/state.json".count)) }).contains(where: isFolder)
+                || isFolder("/run/crun/\(id)")
+        else { return nil }
+        return ContainerDetails().named(container)
     }
 }

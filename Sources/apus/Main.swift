@@ -9,8 +9,8 @@ struct Main {
 
     static let commands: [Command] = [
         TraceCommand.command, EventsCommands.list, EventsCommands.describe, PolicyCommands.check,
-        PolicyCommands.explain, DoctorCommand.command, VersionCommand.command, Completions.command,
-        BenchCommand.command,
+        PolicyCommands.explain, PsCommand.command, DoctorCommand.command, VersionCommand.command,
+        Completions.command, BenchCommand.command,
     ]
 
     static func main() {

@@ -133,12 +133,38 @@ import Testing
         #expect(pod?.pod?.namespace == "prod")
         #expect(pod?.pod?.labels == ["tier": "front"])
         #expect(pod?.pod?.isSandbox == true)
+        // An image that no registry has is told by its id, which is no digest of a manifest.
+        let local = Wire.field(1, Wire.field(1, Self.id) + Wire.field(9, Self.digest))
+        #expect(
+            try serve({ _, _ in .answer(Wire.answer(local)) }) {
+                try CRISocket(path: $0).details(of: ContainerIdentity(runtime: .crio, id: Self.id))
+            }?.imageDigest == "")
         // Another container than the one that was asked for.
         let other = try serve({ _, _ in .answer(Wire.answer(status)) }) {
             try CRISocket(path: $0).details(
                 of: ContainerIdentity(runtime: .crio, id: String(Self.id.reversed())))
         }
         #expect(other == nil)
+    }
+
+    /// Ids that somebody chose.
+    @Test func whoIsNotAsked() throws {
+        for (runtime, id) in [(ContainerRuntime.unknown, "web"), (.crio, "web"), (.unknown, Self.id + "0")] {
+            let identity = ContainerIdentity(runtime: runtime, id: id)
+            let asked = try serve({ _, _ in .answer(Self.status(13)) }) { path in
+                try CRISocket(path: path).details(of: identity) == nil
+                    && ContainerdSocket(path: path).details(of: identity) == nil
+                    && DockerSocket(path: path).details(of: identity) == nil
+            }
+            #expect(asked)
+        }
+        let container = Wire.field(1, Wire.field(1, "web") + Wire.field(3, "busybox:1"))
+        let details = try serve({ fields, _ in
+            fields[":path"] == "/containerd.services.containers.v1.Containers/Get"
+                ? .answer(Wire.answer(container)) : .answer(Self.status(5))
+        }) { try ContainerdSocket(path: $0).details(of: ContainerIdentity(runtime: .containerd, id: "web")) }
+        #expect(details?.name == "web")
+        #expect(details?.image == "busybox:1")
     }
 
     @Test func whoAnswersBadly() throws {

@@ -174,6 +174,22 @@ final class Folder {
         #expect(try ask(.containerd, "db")?.name == "db")
         #expect(bundles.identity(named: "web", namespace: nil)?.runtime == .unknown)
         #expect(bundles.identity(named: "db", namespace: nil) == nil)
+        // A containerd with its state elsewhere.
+        #expect(
+            bundles.identity(named: "db", namespace: "ns")
+                == ContainerIdentity(runtime: .containerd, id: "db"))
+        #expect(bundles.identity(named: "db", namespace: "other") == nil)
+
+        // Before they write anything the folder is there.
+        for place in [
+            "/run/runc/early", "/run/crun/soon", "/run/containerd/runc/ns/first", "/run/runc/\(Self.id)",
+        ] {
+            try folder.write("\(place)/lock", "")
+        }
+        for id in ["early", "soon", "first"] { #expect(try ask(.unknown, id)?.name == id) }
+        #expect(try ask(.containerd, "first")?.name == "first")
+        #expect(try ask(.unknown, "late") == nil)
+        #expect(try ask(.unknown) == nil)
 
         try folder.write("/run/crun/one/status", #"{"bundle":"/bundles/one"}"#)
         #expect(try ask(.unknown, "one")?.name == "one")
@@ -221,9 +237,9 @@ final class Folder {
             error = #expect(throws: RuntimeError.self) { try ask(.unknown, "web") }
             #expect(error?.description.contains(file) == true)
         }
-        // It is being written.
+        // It is being written: the folder tells the name.
         try folder.write(file, "")
-        #expect(try ask(.unknown, "web") == nil)
+        #expect(try ask(.unknown, "web")?.name == "web")
         // Of any other shape nothing is known but that it is there.
         for odd in [
             "[]", "1", "\"x\"", #"{"config":[]}"#, #"{"config":{"labels":{}}}"#,

@@ -76,6 +76,26 @@ void apus_return_constants(const void *start, size_t size);
 /* Reads the beginning of a compressed file: the number of bytes, or less than 0. */
 ssize_t apus_read_gzip(const char *path, void *to, size_t size);
 
+/* ---- Arguments of other processes ---- */
+
+/* What the reader writes: first that it begins with a process, its length then APUS_ARGUMENTS_BEGIN; later how many
+ * bytes there are, and behind that the bytes. */
+struct apus_arguments {
+	uint32_t process;
+	uint32_t length;
+};
+
+#define APUS_ARGUMENTS_BEGIN 0xffffffffU
+/* Instead of a length: they cannot be read. */
+#define APUS_ARGUMENTS_NONE 0xfffffffeU
+/* Bytes of one process at most. */
+#define APUS_ARGUMENTS_MAX 8192
+
+/* Forks a process that reads the arguments of others, `root`/PID/cmdline, up to `limit` bytes of each, and writes them
+ * to the pipe whose other end this returns; -errno when it cannot. It may hang, as the kernel waits for a lock that
+ * another process keeps: so nobody may wait for it, and it holds nothing of ours. */
+int apus_read_arguments(const char *root, const uint32_t *processes, size_t count, uint32_t limit, pid_t *reader);
+
 /* ---- A traced command ---- */
 
 struct apus_child {
