@@ -13,6 +13,7 @@ const volatile bool has_scope;                      /* `scope` restricts anythin
 const volatile bool has_plan;
 const volatile u32 state_mask;                      /* number of states - 1, a power of two - 1 */
 const volatile bool want_paths = true;              /* of kernel objects, in any event */
+const volatile bool want_arguments;                 /* `argv` for the process tree, whoever wants the event */
 const volatile bool want_environment;               /* sched_process_exec with `env` */
 const volatile bool has_rdonly_cast;                /* the kernel has this function */
 const volatile bool has_group_dead;                 /* sched_process_exit says whether it is the last */

@@ -184,6 +184,9 @@ ON_TRACEPOINT(sched_process_exec, sched_process_exec, struct task_struct *task, 
 	append_path(s, FIELD_SCHED_PROCESS_EXEC_PATHNAME, &file->f_path);
 	if (has_plan)
 		take_new_program(s->self, pid);
+	if (want_arguments || s->record.policies)
+		append_strings(s, FIELD_SCHED_PROCESS_EXEC_ARGV, READ(mm, arg_start), READ(mm, arg_end),
+			       READ(bprm, argc));
 	if (!s->record.policies)
 		return FINISH_LIFECYCLE(s); /* the state stores need no more */
 	append_string(s, FIELD_SCHED_PROCESS_EXEC_CMDPATH, READ(bprm, filename));
@@ -194,7 +197,6 @@ ON_TRACEPOINT(sched_process_exec, sched_process_exec, struct task_struct *task, 
 		append_path(s, FIELD_SCHED_PROCESS_EXEC_INTERPRETER_PATHNAME, &interpreter->f_path);
 		set_inode(s, FIELD_SCHED_PROCESS_EXEC_INTERPRETER_DEV, READ(interpreter, f_inode));
 	}
-	append_strings(s, FIELD_SCHED_PROCESS_EXEC_ARGV, READ(mm, arg_start), READ(mm, arg_end), READ(bprm, argc));
 	append_string(s, FIELD_SCHED_PROCESS_EXEC_INTERP, READ(bprm, interp));
 	append_standard_input(s, task, FIELD_SCHED_PROCESS_EXEC_STDIN_TYPE, FIELD_SCHED_PROCESS_EXEC_STDIN_PATH);
 	set_value(s, FIELD_SCHED_PROCESS_EXEC_INVOKED_FROM_KERNEL, !!(TASK(task, real_parent, flags) & PF_KTHREAD));

@@ -16,7 +16,8 @@ internal import Synchronization
     }
 
     /// Without details where nobody knows the container.
-    typealias Answer = (group: UInt64, details: ContainerDetails?)
+    /// Not final where sockets are still asked for more.
+    typealias Answer = (group: UInt64, details: ContainerDetails?, isFinal: Bool)
 
     private struct State {
         var questions: [Question] = []
@@ -27,7 +28,8 @@ internal import Synchronization
     private let state = Mutex(State())
     private let wake: UnsafeMutablePointer<sem_t>
     private let files: any ContainerSource
-    private let sockets: [any ContainerSource]
+    /// Of the thread.
+    private var sockets: RuntimeSockets
 
     private static let limit = 1024
     /// A runtime writes of a container only after it made the group, and it may live for some 30 ms: so files are looked
@@ -41,7 +43,7 @@ internal import Synchronization
     ///   - files: asked first, as nobody has to answer.
     init(files: any ContainerSource, sockets: [any ContainerSource]) {
         self.files = files
-        self.sockets = sockets
+        self.sockets = RuntimeSockets(sockets)
         unsafe wake = .allocate(capacity: 1)
         unsafe wake.initialize(to: sem_t())
         unsafe sem_init(wake, 0, 0)
@@ -69,7 +71,7 @@ internal import Synchronization
                 if state.questions.count < Self.limit {
                     state.questions.append(Question(group: question.group, identity: question.identity))
                 } else {
-                    state.answers.append((question.group, nil))
+                    state.answers.append((question.group, nil, true))
                 }
             }
         }
@@ -104,14 +106,23 @@ internal import Synchronization
                 if waiting > 0 { usleep(1000) } else { while unsafe sem_wait(wake) != 0 {} }
                 continue
             }
+            // What files tell of all of them comes first: a socket may hang.
+            var asked: [(Question, ContainerDetails?)] = []
             for question in due {
-                let details = details(
-                    of: question.identity, asksSockets: Self.asksSockets(at: question.attempts))
+                let known = (try? files.details(of: question.identity)) ?? nil
+                if let known {
+                    state.withLock { $0.answers.append((question.group, known, known.isComplete)) }
+                }
+                if !(known?.isComplete ?? false) { asked.append((question, known)) }
+            }
+            for (question, known) in asked {
+                let asksSockets = known != nil || Self.asksSockets(at: question.attempts)
+                let details = asksSockets ? sockets.details(of: question.identity, known: known) : nil
                 state.withLock { state in
                     if details != nil || question.attempts + 1 >= Self.attempts
                         || state.questions.count >= Self.limit
                     {
-                        state.answers.append((question.group, details))
+                        state.answers.append((question.group, details, true))
                         return
                     }
                     var later = question
@@ -121,16 +132,5 @@ internal import Synchronization
                 }
             }
         }
-    }
-
-    private func details(of identity: ContainerIdentity, asksSockets: Bool) -> ContainerDetails? {
-        // One that cannot be asked is like one that does not know it: others may.
-        let known = (try? files.details(of: identity)) ?? nil
-        // Files that runtimes leave often tell no image; who wrote them may.
-        guard known?.image.isEmpty ?? asksSockets else { return known }
-        for source in sockets {
-            if let details = (try? source.details(of: identity)) ?? nil { return details }
-        }
-        return known
     }
 }

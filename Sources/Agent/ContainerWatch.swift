@@ -54,9 +54,17 @@ final class ContainerWatch {
     // MARK: What happens
 
     /// Takes in what is there already. After the hooks are attached, so that nothing falls between.
-    func start(_ sensor: Sensor, _ scope: ScopePlan.Containers) {
+    /// - Parameter controlGroups: where their file system is mounted; nil for wherever that is.
+    func start(
+        _ sensor: Sensor, _ scope: ScopePlan.Containers, controlGroups: String?
+    ) throws(AgentError) {
         plans = [(0, scope)]
-        guard let mount = ControlGroupMount.unified() else { return }
+        guard let mount = ControlGroupMount.unified(at: controlGroups) else {
+            guard let controlGroups else { return }
+            throw AgentError(
+                "no control group file system of version 2 is mounted at \(controlGroups); leave the path out, or give "
+                    + "one that `findmnt -t cgroup2` shows")
+        }
         let now = Clock.sinceBoot()
         _ = ControlGroupWalk().run(mount) { group, path in
             store.existing(group, path: path, at: now)
@@ -65,9 +73,10 @@ final class ContainerWatch {
             }
             if store.container(group: group, at: now) != nil { tell(sensor, group, at: now) }
         }
-        // Files are read at once, so that what is told of these containers at start has their names.
+        // Files are read at once, so that what is told of these containers at start has their names. Who has no file
+        // that tells all is asked for, as the new ones are.
         for container in store.containers {
-            if let details = try? bundles.details(of: container.identity) {
+            if let details = try? bundles.details(of: container.identity), details.isComplete {
                 store.set(details, for: container.group)
             }
             tellLater(Telling(what: .existed, container: container))
@@ -92,7 +101,9 @@ final class ContainerWatch {
             waiting[group] = nil
             guard let container = store.removed(group, at: event.time) else { return }
             // Its files went with it.
-            if container.identity.runtime == .unknown, awaited[group] != nil { takeAnswer(nil, for: group) }
+            if container.identity.runtime == .unknown, awaited[group] != nil {
+                takeAnswer((group, nil, true))
+            }
             untold.append(telling(.removed, container, event))
         case .sched_process_exec:
             // A runtime may write of a container only after it made the group.
@@ -167,7 +178,7 @@ final class ContainerWatch {
     /// - Returns: what can be told now.
     func exchangeNames() -> ArraySlice<Telling> {
         names.ask(store.takePending(limit: 64))
-        for answer in names.answers() { takeAnswer(answer.details, for: answer.group) }
+        for answer in names.answers() { takeAnswer(answer) }
         if !awaited.isEmpty {
             let now = Clock.sinceBoot()
             for (group, until) in awaited where until < now {
@@ -181,8 +192,9 @@ final class ContainerWatch {
         return told
     }
 
-    private func takeAnswer(_ details: ContainerDetails?, for group: UInt64) {
-        var details = details
+    private func takeAnswer(_ answer: ContainerNames.Answer) {
+        let group = answer.group
+        var details = answer.details
         if details == nil, let container = store.container(group: group), container.details == nil,
             container.identity.runtime == .unknown
         {
@@ -191,6 +203,7 @@ final class ContainerWatch {
             details?.name = container.identity.id
         }
         store.set(details, for: group)
+        guard answer.isFinal else { return }
         guard awaited.removeValue(forKey: group) != nil else { return }
         misses = details == nil ? misses + 1 : 0
     }
@@ -207,7 +220,12 @@ final class ContainerWatch {
     }
 
     func shown(group: UInt64, at time: UInt64) -> ShownContainer? {
-        store.container(group: group, at: time).map(Self.shown)
+        store.container(group: group, at: time).map { ShownContainer($0) }
+    }
+
+    /// Of the image of an event's container; empty where it is not known, and on the host.
+    func imageDigest(of event: EventView) -> String {
+        store.container(group: event.cgroup, at: event.time)?.details?.imageDigest ?? ""
     }
 
     /// What filters see of an event's container.
@@ -227,24 +245,6 @@ final class ContainerWatch {
         if !pod.uid.isEmpty { workload.podUID = Array(pod.uid.utf8) }
         workload.isPodSandbox = pod.isSandbox
         return workload
-    }
-
-    private static func shown(_ container: Container) -> ShownContainer {
-        var shown = ShownContainer()
-        shown.id = container.identity.id
-        shown.isStarted = container.state != .created
-        shown.podUID = container.identity.podUID ?? ""
-        guard let details = container.details else { return shown }
-        shown.name = details.name
-        shown.image = details.image
-        shown.imageDigest = details.imageDigest
-        if let pod = details.pod {
-            shown.podName = pod.name
-            shown.podNamespace = pod.namespace
-            if !pod.uid.isEmpty { shown.podUID = pod.uid }
-            shown.podLabels = pod.labels.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }
-        }
-        return shown
     }
 
     // MARK: Recognising

@@ -88,6 +88,7 @@ extension SensorRequest {
         hooks = request.hooks
         functionHooks = request.functionHooks
         wantsEnvironment = request.wantsEnvironment
+        wantsArguments = request.wantsLineage
         wantsPaths = request.wantsPaths
         ringBytes = request.ringBytes
         lifecycleRingBytes = request.lifecycleRingBytes

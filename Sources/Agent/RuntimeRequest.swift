@@ -12,16 +12,16 @@ public struct RuntimeRequest: Sendable {
 
     var sockets: [any ContainerSource] {
         if docker == nil && podman == nil && containerd == nil && crio == nil {
-            return DockerSocket.ordinary() + CRISocket.ordinary() + [ContainerdSocket()]
+            return [ContainerdSocket()] + CRISocket.ordinary() + DockerSocket.ordinary()
         }
         var sockets: [any ContainerSource] = []
         if let docker { sockets.append(DockerSocket(path: docker)) }
         if let podman { sockets.append(DockerSocket(path: podman, runtime: .podman)) }
         if let crio { sockets.append(CRISocket(path: crio)) }
         if let containerd {
-            // The containers of Kubernetes, and then those that others made.
-            sockets.append(CRISocket(path: containerd))
+            // The first knows all of its containers, by whomever, and writes no error into its log for others.
             sockets.append(ContainerdSocket(path: containerd))
+            sockets.append(CRISocket(path: containerd))
         }
         return sockets
     }

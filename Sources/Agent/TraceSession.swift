@@ -21,9 +21,15 @@ public struct TraceRequest: Sendable {
     public var hooks: SystemCallHooks = .auto
     public var functionHooks: FunctionHooks = .auto
     public var wantsEnvironment = false
+    /// How hashes of executables and libraries are kept; nil where they are not wanted.
+    public var executableHash: HashMode?
+    /// Outputs show who made each process, and who made that one, up to the first.
+    public var wantsLineage = false
     public var wantsPaths = true
     /// Who is asked what containers are called.
     public var runtimes = RuntimeRequest()
+    /// Where the file system of control groups is mounted; nil for wherever that is.
+    public var controlGroups: String?
     /// Of Apus, for the event that tells it.
     public var version = ""
     /// Bytes of each CPU's ring; nil for what suits the number of CPUs.
@@ -41,6 +47,7 @@ public final class TraceSession {
     private let outputs: [Output]
     private let processes = ProcessTree()
     private let containers: ContainerWatch
+    private let digests: ExecutableDigests?
     private var held = HeldRecords()
     private var command: TracedCommand?
     /// Dense index of an event by its id; -1 where there is none.
@@ -115,6 +122,9 @@ public final class TraceSession {
         let processes = processes
         let containers = ContainerWatch(catalog, request.runtimes)
         self.containers = containers
+        digests = request.executableHash.flatMap { ExecutableDigests($0, catalog, containers) }
+        let lineage: LineageSource? =
+            request.wantsLineage ? { processes.lineage(of: $0, start: $1, at: $2) } : nil
         var outputs: [Output] = []
         do {
             for output in request.outputs {
@@ -122,7 +132,7 @@ public final class TraceSession {
                     try Output(
                         output, catalog: catalog, clock: clock, policyNames: plan.policies.map(\.name),
                         executable: { processes.executable(of: ProcessKey(process: $0, start: $1), at: $2) },
-                        container: { containers.shown(group: $0, at: $1) }))
+                        container: { containers.shown(group: $0, at: $1) }, lineage: lineage))
             }
         } catch {
             throw AgentError(error.description)
@@ -137,8 +147,10 @@ public final class TraceSession {
             // The quick look at the start leaves trials out; now they may tell what is missing.
             throw AgentError(Features().missingRequirement?.reason ?? error.description)
         }
-        containers.start(sensor, plan.scope.containers)
-        if let snapshot = ProcessSnapshot(sensor) { processes.enter(snapshot) }
+        try containers.start(sensor, plan.scope.containers, controlGroups: request.controlGroups)
+        if let snapshot = ProcessSnapshot(sensor, arguments: request.wantsLineage) {
+            processes.enter(snapshot)
+        }
         for (index, reason) in sensor.absent.sorted(by: { $0.key < $1.key }) {
             notes.append("this kernel cannot give \(catalog.events[index].name): \(reason)")
         }
@@ -198,7 +210,7 @@ public final class TraceSession {
             reportLosses(isLast: false)
             reportLimits(isLast: false)
             if apus_take_report_request() { report(result()) }
-            idleTicks = count < 8 && !containers.isWaiting ? min(idleTicks + 1, 40) : 0
+            idleTicks = count < 8 && held.isEmpty && !containers.isWaiting ? min(idleTicks + 1, 40) : 0
             // One millisecond while much happens, so that rings stay small; four when little does.
             if !sensor.rings.isFilling { usleep(idleTicks < 40 ? 1000 : 4000) }
         }
@@ -215,9 +227,10 @@ public final class TraceSession {
         let before = Clock.sinceBoot()
         sensor.silence()
         while drain(until: .max) > 0 || !held.isEmpty || containers.isWaiting {
-            if containers.isWaiting { usleep(1000) }
+            if !held.isEmpty || containers.isWaiting { usleep(1000) }
         }
         containers.end()
+        digests?.end()
         reportLosses(isLast: true)
         reportLimits(isLast: true)
         var result = result(status: commandStatus)
@@ -359,11 +372,14 @@ public final class TraceSession {
     @discardableResult
     private func drain(until limit: UInt64) -> Int {
         tell(containers.exchangeNames())
-        if held.isFull { containers.stopWaiting() }
+        if held.isFull {
+            containers.stopWaiting()
+            digests?.stopWaiting()
+        }
         held.release { [self] record in
             guard let event = EventView(record) else { return true }
-            if containers.isAwaited(event) { return false }
-            show(event)
+            if isAwaited(event) { return false }
+            show(event, record)
             return true
         }
         return sensor.rings.drain(until: limit) { [self] record in take(record) }
@@ -392,8 +408,21 @@ public final class TraceSession {
             processes.update(event)
             containers.take(event, sensor)
         }
-        if held.isEmpty && !containers.isAwaited(event) { return show(event) }
+        if held.isEmpty && !isAwaited(event) { return show(event, record) }
         held.append(record)
+    }
+
+    /// Something that belongs into the event is not known yet.
+    @inline(__always)
+    private func isAwaited(_ event: EventView) -> Bool {
+        containers.isAwaited(event) || digests?.isAwaited(event) ?? false
+    }
+
+    /// Shows an event, with its file's hash where that is known.
+    @inline(__always)
+    private func show(_ event: EventView, _ record: RawSpan) {
+        if let digests, digests.complete(event, record, { show($0) }) { return }
+        show(event)
     }
 
     /// Writes an event to the outputs, if a policy takes it.
@@ -404,7 +433,9 @@ public final class TraceSession {
         if !isForState && event.plan != judges.shown { show(event.plan) }
         if isOfState[index] {
             if event.event == .sched_process_exec {
-                for output in outputs { output.forget(process: event.hostProcess) }
+                let key = ProcessKey(process: event.hostProcess, start: event.processStart)
+                let isParent = request.wantsLineage && processes.isParent(key)
+                for output in outputs { output.forget(process: key.process, isParent: isParent) }
             }
             event.policies &= ~judges.policies(implying: index)
         }

@@ -51,8 +51,8 @@ struct CatalogCompiler {
             let name = event.name.uppercased()
             text += "#define EVENT_\(name) \(event.id.rawValue)\n"
             text += "#define INDEX_\(name) \(event.index)\n"
-            text += "#define FIELDS_\(name) \(event.fields.count)\n"
-            for (index, field) in event.fields.enumerated() {
+            text += "#define FIELDS_\(name) \(event.kernelFieldCount)\n"
+            for (index, field) in event.fields.prefix(event.kernelFieldCount).enumerated() {
                 text += "#define FIELD_\(name)_\(constant(field.name)) \(index)\n"
             }
             firstSystemCall = event.index + 1

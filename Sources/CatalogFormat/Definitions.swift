@@ -18,6 +18,8 @@ public struct EventDefinition: Sendable {
     public let source: EventSource
     /// One sentence.
     public let about: String
+    /// Fields of each record; what else there is the agent adds at the end, when it is asked for.
+    public var kernelFieldCount: Int { fields.firstIndex { $0.provenance.contains(.agent) } ?? fields.count }
     /// There are so many of it that it gives way to others when a ring is nearly full.
     public internal(set) var isBulk = false
 }
@@ -109,13 +111,17 @@ public struct Provenance: OptionSet, Sendable {
     /// May be null or missing.
     public static let optional = Provenance(rawValue: 8)
 
-    /// The tags in their usual order: `K U TOCTOU OPT`.
+    /// The agent adds it, when it is asked for. Such fields come last.
+    public static let agent = Provenance(rawValue: 16)
+
+    /// The tags in their usual order: `K U TOCTOU OPT AGENT`.
     public var tags: [String] {
         var tags: [String] = []
         if contains(.kernel) { tags.append("K") }
         if contains(.user) { tags.append("U") }
         if contains(.raceable) { tags.append("TOCTOU") }
         if contains(.optional) { tags.append("OPT") }
+        if contains(.agent) { tags.append("AGENT") }
         return tags
     }
 

@@ -214,6 +214,11 @@ public struct CatalogParser {
             open?.about = String(about)
         } else if let field = after("field ", text) {
             let definition = try entryField(field)
+            if let last = open?.fields.last, last.provenance.contains(.agent),
+                !definition.provenance.contains(.agent)
+            {
+                throw fault("fields that the agent adds come last; put this one before '\(last.name)'")
+            }
             open?.fields.append(definition)
         } else {
             throw fault("expected hook, or, class bulk, about or field")
@@ -240,11 +245,12 @@ public struct CatalogParser {
             case "U": provenance.insert(.user)
             case "TOCTOU": provenance.insert(.raceable)
             case "OPT": provenance.insert(.optional)
-            default: throw fault("'\(tag)' is no provenance tag; there are K, U, TOCTOU and OPT")
+            case "AGENT": provenance.insert(.agent)
+            default: throw fault("'\(tag)' is no provenance tag; there are K, U, TOCTOU, OPT and AGENT")
             }
         }
-        guard provenance.contains(.kernel) || provenance.contains(.user) else {
-            throw fault("say where the field is read: K or U")
+        guard !provenance.isDisjoint(with: [.kernel, .user, .agent]) else {
+            throw fault("say where the field is read: K, U or AGENT")
         }
         return FieldDefinition(
             name: String(trimmed(halves[0][..<colon])), type: try fieldType(typeName), direction: nil,

@@ -5,17 +5,21 @@ internal import Events
 public struct FieldReference: Hashable, Sendable {
     public let subject: Subject
     public let type: FieldType
+    /// The agent adds it to what the kernel tells.
+    public let isOfAgent: Bool
 
     /// Nil when the event has no field at that place.
     public init?(_ field: Int, of event: EventDefinition) {
         guard event.fields.indices.contains(field) else { return nil }
         subject = .data(field)
         type = event.fields[field].type
+        isOfAgent = event.fields[field].provenance.contains(.agent)
     }
 
     public init(_ field: IdentityField) {
         subject = .identity(field)
         type = field.type
+        isOfAgent = false
     }
 
     /// What the field is in an expression.
@@ -34,6 +38,7 @@ public struct FieldReference: Hashable, Sendable {
     /// are shown by another clock than they were taken with, and no structures.
     var isInKernel: Bool {
         if case .identity(let field) = subject, field.origin != .record { return false }
+        if isOfAgent { return false }
         switch type {
         case .int32, .uint32, .int64, .uint64, .uint16, .bool, .pointer, .string: return true
         case .time, .stringArray, .bytes, .uint64Array, .credentials, .socketAddress, .int32Pair, .timespec:

@@ -41,6 +41,8 @@ extension ByteBuffer {
     /// Nothing before it is made, as copies of one that is still to be made share their memory.
     let fields: UnsafeMutablePointer<Field>?
     let fieldCount: Int
+    /// Of them, those of each record: what else there is the agent adds at the end, when it is asked for.
+    let kernelFieldCount: Int
     /// Upper bound of the event's output without its text and its thread.
     let room: Int
 
@@ -50,6 +52,7 @@ extension ByteBuffer {
         head = Fragment([])
         unsafe fields = nil
         fieldCount = 0
+        kernelFieldCount = 0
         room = 0
     }
 
@@ -57,6 +60,7 @@ extension ByteBuffer {
         self.policies = policies
         self.head = Fragment(head)
         fieldCount = event.fields.count
+        kernelFieldCount = event.kernelFieldCount
         let fields = UnsafeMutablePointer<Field>.allocate(capacity: max(1, event.fields.count))
         var room = head.count
         for (index, field) in event.fields.enumerated() {

@@ -14,6 +14,8 @@ public struct JSONEncoder: ~Copyable {
     private let executable: (_ process: UInt32, _ start: UInt64, _ time: UInt64) -> [UInt8]
     /// Gives what is shown of the container of a control group, if it is one's, at a time.
     private let container: (_ group: UInt64, _ time: UInt64) -> ShownContainer?
+    private let lineage: LineageSource?
+    private let environment: EnvironmentField
 
     private var time = CachedSecond()
     private var threadTime = CachedSecond()
@@ -28,13 +30,17 @@ public struct JSONEncoder: ~Copyable {
     public init(
         catalog: Catalog = .builtIn, clock: Clock, policyNames: [String],
         executable: @escaping (_ process: UInt32, _ start: UInt64, _ time: UInt64) -> [UInt8],
-        container: @escaping (_ group: UInt64, _ time: UInt64) -> ShownContainer? = { _, _ in nil }
+        container: @escaping (_ group: UInt64, _ time: UInt64) -> ShownContainer? = { _, _ in nil },
+        lineage: LineageSource? = nil,
+        redaction: SecretRedaction = SecretRedaction()
     ) {
         self.catalog = catalog
         self.clock = clock
         self.policyNames = policyNames
         self.executable = executable
         self.container = container
+        self.lineage = lineage
+        environment = EnvironmentField(catalog, redaction)
         templates = Array(repeating: Template(), count: catalog.events.count)
         threads = Array(repeating: CachedThread(), count: Self.threadSlots)
         systemCallNames = [false, true].flatMap { isCompat in
@@ -61,7 +67,15 @@ public struct JSONEncoder: ~Copyable {
     }
 
     /// Forgets what was written of a process, after it executed another program.
-    public mutating func forget(process: UInt32) {
+    /// - Parameter isParent: others come from it, and show it as their ancestor.
+    mutating func forget(process: UInt32, isParent: Bool) {
+        if isParent && lineage != nil {
+            for slot in threads.indices {
+                threads[slot].free()
+                threads[slot] = CachedThread()
+            }
+            return
+        }
         let slot = Int(process) & (Self.threadSlots - 1)
         threads[slot].free()
         threads[slot] = CachedThread()
@@ -107,7 +121,9 @@ public struct JSONEncoder: ~Copyable {
         if event.isCompat { buffer.append(",\"compat\":true") }
         buffer.append(thread.tail)
         guard let fields = unsafe template.fields else { return }
-        for field in 0..<template.fieldCount {
+        let count =
+            event.value(template.kernelFieldCount) == nil ? template.kernelFieldCount : template.fieldCount
+        for field in 0..<count {
             let frame = unsafe fields[field]
             buffer.append(frame.text)
             append(event, field, frame.type, &buffer)
@@ -178,7 +194,7 @@ public struct JSONEncoder: ~Copyable {
         guard let blob = event.blob(index) else { return }
         let bytes = blob.bytes
         switch type {
-        case .stringArray: Self.append(strings: blob, &buffer)
+        case .stringArray: append(strings: blob, isEnvironment: environment.isAt(index, of: event), &buffer)
         case .int32Pair:
             guard bytes.byteCount >= 8 else { return }
             buffer.append(",\"int32_array\":{\"value\":[")
@@ -218,12 +234,22 @@ public struct JSONEncoder: ~Copyable {
         }
     }
 
-    private static func append(strings blob: BlobView, _ buffer: inout ByteBuffer) {
+    private func append(strings blob: BlobView, isEnvironment: Bool, _ buffer: inout ByteBuffer) {
         buffer.append(",\"str_array\":{\"value\":[")
         var isFirst = true
         blob.forEachString { string in
+            let verdict = isEnvironment ? environment.redaction.verdict(on: string) : .shown
+            if verdict == .leftOut { return }
             if !isFirst { buffer.append(",") }
-            buffer.append(jsonString: string)
+            if case .hidden(let range) = verdict {
+                buffer.append("\"")
+                buffer.append(jsonText: string.extracting(first: range.lowerBound))
+                buffer.append(SecretRedaction.mark)
+                buffer.append(jsonText: string.extracting(droppingFirst: range.upperBound))
+                buffer.append("\"")
+            } else {
+                buffer.append(jsonString: string)
+            }
             isFirst = false
         }
         buffer.append("]}")
@@ -289,7 +315,13 @@ public struct JSONEncoder: ~Copyable {
         head.append(decimal: UInt64(event.thread))
         var tail = ByteBuffer(capacity: 256)
         tail.append("}")
-        if event.hostParent != 0 {
+        if let lineage {
+            let ancestors = lineage(event.hostProcess, event.processStart, event.time)
+            tail.append(",\"ancestors\":")
+            tail.append(
+                json: ancestors, parent: (event.hostParent, event.parent), clock: clock, &threadTime)
+            tail.reserve(16)
+        } else if event.hostParent != 0 {
             tail.append(",\"ancestors\":[{\"unique_id\":")
             tail.append(decimal: UInt64(entityID(number: event.hostParent, start: event.parentStart)))
             tail.append(",\"host_pid\":")

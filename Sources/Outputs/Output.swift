@@ -11,6 +11,8 @@ public struct OutputRequest: Sendable, Equatable {
     public var format: Format
     /// Nil for standard output.
     public var path: String?
+    /// What is shown of environments.
+    public var redaction = SecretRedaction()
 
     public init(format: Format, path: String?) {
         self.format = format
@@ -46,7 +48,8 @@ public struct OutputRequest: Sendable, Equatable {
     public init(
         _ request: OutputRequest, catalog: Catalog = .builtIn, clock: Clock, policyNames: [String],
         executable: @escaping (_ process: UInt32, _ start: UInt64, _ time: UInt64) -> [UInt8],
-        container: @escaping (_ group: UInt64, _ time: UInt64) -> ShownContainer?
+        container: @escaping (_ group: UInt64, _ time: UInt64) -> ShownContainer?,
+        lineage: LineageSource? = nil
     ) throws(OutputError) {
         counted = Array(repeating: 0, count: catalog.events.count)
         switch request.format {
@@ -57,11 +60,13 @@ public struct OutputRequest: Sendable, Equatable {
             unsafe json?.initialize(
                 to: JSONEncoder(
                     catalog: catalog, clock: clock, policyNames: policyNames, executable: executable,
-                    container: container))
+                    container: container, lineage: lineage, redaction: request.redaction))
             sink = try Sink(path: request.path, events: catalog.events.count)
         case .table:
             let columns = request.path == nil ? Int(apus_terminal_columns(STDOUT_FILENO)) : 0
-            var table = TableEncoder(catalog: catalog, clock: clock, columns: columns)
+            var table = TableEncoder(
+                catalog: catalog, clock: clock, columns: columns, lineage: lineage,
+                redaction: request.redaction)
             sink = try Sink(path: request.path, events: catalog.events.count)
             batch = sink?.take()
             if let batch { unsafe table.encodeHeader(into: &batch.buffer.pointee) }
@@ -107,8 +112,10 @@ public struct OutputRequest: Sendable, Equatable {
     public func setPolicyNames(_ names: [String]) { unsafe json?.pointee.setPolicyNames(names) }
 
     /// A process executed another program.
-    public func forget(process: UInt32) {
-        unsafe json?.pointee.forget(process: process)
+    /// - Parameter isParent: others come from it, and show it as their ancestor.
+    public func forget(process: UInt32, isParent: Bool) {
+        unsafe json?.pointee.forget(process: process, isParent: isParent)
+        if isParent { unsafe table?.pointee.forgetLineage() }
     }
 
     /// The errno with which the destination failed, or 0.

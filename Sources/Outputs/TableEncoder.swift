@@ -10,36 +10,53 @@ public struct TableEncoder: ~Copyable {
     private let columns: Int
     /// Too few columns for all of them.
     private let isNarrow: Bool
+    /// On a narrower terminal whole lines are cut.
+    private let leastColumns: Int
     private let hasColour: Bool
+    private let environment: EnvironmentField
     private var time = CachedSecond()
     private let zoneOffset: Int
+    /// Nil where no lineage is shown.
+    private var lineage: LineageCells?
 
     /// - Parameter columns: width of the terminal; 0 where the output is none.
-    public init(catalog: Catalog = .builtIn, clock: Clock, columns: Int) {
+    public init(
+        catalog: Catalog = .builtIn, clock: Clock, columns: Int,
+        lineage: LineageSource? = nil, redaction: SecretRedaction = SecretRedaction()
+    ) {
         self.catalog = catalog
+        self.lineage = lineage.map { LineageCells($0) }
+        environment = EnvironmentField(catalog, redaction)
         self.clock = clock
         self.columns = columns
         isNarrow = (1..<130).contains(columns)
         // Set to anything but nothing: no-color.org.
         let plain = unsafe getenv("NO_COLOR").map { unsafe $0.pointee != 0 } ?? false
-        // Below 60 columns whole lines are cut, and a cut must not leave a colour on.
-        hasColour = columns >= 60 && !plain
+        leastColumns = lineage == nil ? 60 : 84
+        // A cut must not leave a colour on.
+        hasColour = columns >= leastColumns && !plain
         var now = Glibc.time(nil)
         var local = unsafe tm()
         unsafe localtime_r(&now, &local)
         zoneOffset = unsafe Int(local.tm_gmtoff)
     }
 
+    /// A process that others come from executed another program.
+    mutating func forgetLineage() { lineage?.forget() }
+
     mutating func encodeHeader(into buffer: inout ByteBuffer) {
         buffer.reserve(256)
         if hasColour { buffer.append("\u{1b}[1m") }
         let start = buffer.count
         if isNarrow {
-            buffer.append("TIME     COMM         PID     EVENT                ARGS")
-            if columns < 60 { buffer.cut(from: start, toWidth: columns) }
+            buffer.append("TIME     COMM         PID     ")
+            if lineage != nil { buffer.append("LINEAGE                 ") }
+            buffer.append("EVENT                ARGS")
+            if columns < leastColumns { buffer.cut(from: start, toWidth: columns) }
         } else {
-            buffer.append(
-                "TIME             UID    COMM             PID     TID     EVENT                     ARGS")
+            buffer.append("TIME             UID    COMM             PID     TID     ")
+            if lineage != nil { buffer.append("LINEAGE                                 ") }
+            buffer.append("EVENT                     ARGS")
         }
         if hasColour { buffer.append("\u{1b}[0m") }
         buffer.append("\n")
@@ -68,17 +85,25 @@ public struct TableEncoder: ~Copyable {
         }
         column += Self.cell(8, &buffer) { $0.append(decimal: UInt64(event.hostProcess)) }
         if !isNarrow { column += Self.cell(8, &buffer) { $0.append(decimal: UInt64(event.hostThread)) } }
+        if let text = lineage?.text(of: event) {
+            buffer.reserve(text.count + 1024)
+            column += Self.cell(isNarrow ? 24 : 40, isCut: columns > 0, keepsEnd: true, &buffer) {
+                unsafe $0.append(text.span.bytes)
+            }
+        }
         if hasColour { buffer.append(colour(of: definition)) }
         column += Self.cell(isNarrow ? 21 : 26, isCut: isNarrow, &buffer) { $0.append(definition.name) }
         if hasColour { buffer.append("\u{1b}[0m") }
         let arguments = buffer.count
         for (field, of) in definition.fields.enumerated() {
+            // What the agent adds, when it is asked for.
+            if of.provenance.contains(.agent) && event.value(field) == nil { break }
             if field > 0 { buffer.append(", ") }
             buffer.append(of.name)
             buffer.append(": ")
             append(event, field, of, &buffer)
         }
-        if columns >= 60 {
+        if columns >= leastColumns {
             buffer.cut(from: arguments, toWidth: max(1, columns - column))
         } else if columns > 0 {
             buffer.cut(from: line, toWidth: columns)
@@ -89,10 +114,12 @@ public struct TableEncoder: ~Copyable {
     /// Writes one cell, at least a space wider than its text, which may be cut to fit. Returns the
     /// columns it takes.
     private static func cell(
-        _ width: Int, isCut: Bool = false, _ buffer: inout ByteBuffer, _ body: (inout ByteBuffer) -> Void
+        _ width: Int, isCut: Bool = false, keepsEnd: Bool = false, _ buffer: inout ByteBuffer,
+        _ body: (inout ByteBuffer) -> Void
     ) -> Int {
         let start = buffer.count
         body(&buffer)
+        if isCut && keepsEnd { buffer.cutStart(from: start, toWidth: width - 1) }
         if isCut { buffer.cut(from: start, toWidth: width - 1) }
         let used = buffer.width(from: start)
         let spaces = max(1, width - used)
@@ -130,20 +157,31 @@ public struct TableEncoder: ~Copyable {
                 if value == 0 { buffer.append("-") } else { buffer.append(hexadecimal: value) }
                 return
             }
-            append(blob, field.type, &buffer)
+            append(blob, field.type, isEnvironment: environment.isAt(index, of: event), &buffer)
             if blob.isTruncated { buffer.append("…") }
         }
     }
 
-    private func append(_ blob: BlobView, _ type: FieldType, _ buffer: inout ByteBuffer) {
+    private func append(
+        _ blob: BlobView, _ type: FieldType, isEnvironment: Bool, _ buffer: inout ByteBuffer
+    ) {
         let bytes = blob.bytes
         switch type {
         case .stringArray:
             buffer.append("[")
             var isFirst = true
             blob.forEachString { string in
+                let verdict = isEnvironment ? environment.redaction.verdict(on: string) : .shown
+                if verdict == .leftOut { return }
                 if !isFirst { buffer.append(" ") }
-                buffer.append(visible: string)
+                if case .hidden(let range) = verdict {
+                    buffer.append(visible: string.extracting(first: range.lowerBound))
+                    buffer.reserve(3)
+                    buffer.append(SecretRedaction.mark)
+                    buffer.append(visible: string.extracting(droppingFirst: range.upperBound))
+                } else {
+                    buffer.append(visible: string)
+                }
                 isFirst = false
             }
             buffer.append("]")
@@ -205,6 +243,24 @@ extension ByteBuffer {
         unsafe withBytes { bytes in
             unsafe bytes[start...].reduce(0) { $0 + Self.columns(of: $1) }
         }
+    }
+
+    /// Cuts what was written since `start` to a number of columns by leaving its beginning out, with an ellipsis.
+    mutating func cutStart(from start: Int, toWidth limit: Int) {
+        var over = width(from: start) - limit
+        guard over > 0 else { return }
+        // For the ellipsis.
+        over += 1
+        var rest = unsafe withBytes { unsafe Array($0[start...]) }
+        while over > 0, let first = rest.first {
+            over -= Self.columns(of: first)
+            rest.removeFirst()
+        }
+        // Not in the middle of a scalar.
+        while let first = rest.first, first & 0xc0 == 0x80 { rest.removeFirst() }
+        truncate(to: start)
+        append("…")
+        unsafe append(rest.span.bytes)
     }
 
     /// Cuts what was written since `start` to a number of columns, with an ellipsis.

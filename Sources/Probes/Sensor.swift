@@ -30,6 +30,8 @@ public struct SensorRequest: Sendable {
     public var functionHooks: FunctionHooks = .auto
     /// Whether sched_process_exec carries the environment.
     public var wantsEnvironment = false
+    /// Arguments of all processes, for the process tree.
+    public var wantsArguments = false
     /// Whether events carry paths of kernel objects, which is what they cost most for.
     public var wantsPaths = true
     /// Bytes of each bulk ring, and of the lifecycle ring; powers of two of pages. Nil for what suits
@@ -226,6 +228,7 @@ public final class Sensor {
         try object.setConstant("has_limits", to: hasLimits)
         try object.setConstant("sheds", to: sheds)
         try object.setConstant("tight_above", to: UInt64(ringBytes(request) / 8 * 7))
+        try object.setConstant("want_arguments", to: request.wantsArguments)
         try object.setConstant("want_environment", to: request.wantsEnvironment)
         try object.setConstant("want_paths", to: request.wantsPaths)
         try PlanMaps.prepare(object, request, absent: absent, catalog)

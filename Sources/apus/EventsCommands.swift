@@ -80,6 +80,9 @@ enum EventsCommands {
             "\nK: read from the kernel or a register. U: read from user memory. TOCTOU: the kernel makes its own\n"
         text +=
             "copy at another moment, so a caller may have changed it in between. OPT: may be null or missing.\n"
+        if event.kernelFieldCount < event.fields.count {
+            text += "AGENT: Apus adds it when it is asked for.\n"
+        }
         return text
     }
 

@@ -19,6 +19,10 @@ enum TraceCommand {
                 "whom to trace: pid, uid (= != < > <= >=), comm, mntns, pidns, uts, cgroup, tree (= !=); a list means any of it, several scopes must all hold"
             ),
             Option(
+                "tree", value: "PID",
+                "trace a process that runs and its descendants, and show who made them: --scope tree=PID and --enrichment lineage"
+            ),
+            Option(
                 "limit", value: "LIMIT",
                 "how many events at most: rate=1000/s of all, cgroup=500/s of each control group; s, m or h, and burst=N behind it for what may come at once; repeatable"
             ),
@@ -38,8 +42,8 @@ enum TraceCommand {
                 "kernel.events=N pages for each ring (default 4096, less with many CPUs), kernel.rings=N rings (default one for each CPU, 64 at most), kernel.control-plane=N pages for the lifecycle ring (default 1024); powers of two"
             ),
             Option(
-                "enrichment", "E", value: "WHAT", choices: ["environment"],
-                "environment: add the environment to sched_process_exec"),
+                "enrichment", "E", value: "WHAT", choices: Enrichment.choices,
+                Enrichment.about),
             Option(
                 "no-paths", nil,
                 "leave paths of kernel objects out, which is what kernel events cost most for"),
@@ -76,6 +80,10 @@ enum TraceCommand {
         request.events = arguments.values["events"] ?? []
         request.scopes = arguments.values["scope"] ?? []
         request.policies = arguments.values["policy"] ?? []
+        if let tree = arguments.last("tree") {
+            request.scopes.append("tree=\(tree)")
+            request.wantsLineage = true
+        }
         request.limits = arguments.values["limit"] ?? []
         guard
             request.policies.isEmpty
@@ -97,12 +105,7 @@ enum TraceCommand {
         if let hooks = try arguments.choice("function-hooks", FunctionHooks.self) {
             request.functionHooks = hooks
         }
-        for text in arguments.values["enrichment"] ?? [] {
-            guard text == "environment" else {
-                throw UsageError("unknown enrichment '\(text)'; there is environment")
-            }
-            request.wantsEnvironment = true
-        }
+        for text in arguments.values["enrichment"] ?? [] { try Enrichment.set(text, &request) }
         for text in arguments.values["buffers"] ?? [] { try setBuffer(text, &request) }
         return try trace(request, wantsTimings: arguments.switches.contains("timings"))
     }

@@ -76,6 +76,9 @@ import Testing
     }
 
     static let entries = [
+        Bad(
+            text: "event thing 9 proc\nhook tp_btf:b\nfield b: string AGENT | added\nfield a: int32 K | meaning",
+            line: 4, message: "fields that the agent adds come last; put this one before 'b'"),
         Bad(text: "event thing", message: "an event starts with 'event NAME ID [SETS]'"),
         Bad(text: "event thing one", message: "an event starts with 'event NAME ID [SETS]'"),
         Bad(text: "event thing -1", message: "an event starts with 'event NAME ID [SETS]'"),
@@ -87,9 +90,9 @@ import Testing
         entry("field a: int33 K | meaning", "'int33' is no type; there are \(types)"),
         entry(
             "field a: int32 Q | meaning",
-            "'Q' is no provenance tag; there are K, U, TOCTOU and OPT"),
-        entry("field a: int32 | meaning", "say where the field is read: K or U"),
-        entry("field a: int32 OPT | meaning", "say where the field is read: K or U"),
+            "'Q' is no provenance tag; there are K, U, TOCTOU, OPT and AGENT"),
+        entry("field a: int32 | meaning", "say where the field is read: K, U or AGENT"),
+        entry("field a: int32 OPT | meaning", "say where the field is read: K, U or AGENT"),
     ]
 
     @Test(arguments: rows + entries) func faultsHaveAPlaceAndASentence(_ bad: Bad) throws {

@@ -23,12 +23,18 @@ import Testing
     /// Where events of containers come from.
     static let ofContainers = ["Sources/Policies/Plan/PolicyPlan.swift", "Sources/Agent/TraceSession.swift"]
 
+    /// What `--enrichment` adds something to.
+    static let hashed = [
+        "Sources/Agent/Executables/ExecutableDigests.swift", "Sources/apus/Enrichment.swift",
+    ]
+
     /// Files that name an event for a reason of their own.
     static let reasons = [
-        // The tracepoint on which a trial is made; the help of --enrichment; where the kernel looks programs up.
+        // The tracepoint on which a trial is made; where the kernel looks programs up.
         "sched_process_exec": [
-            "Sources/Probes/Features.swift", "Sources/apus/TraceCommand.swift", "Sources/Policies/Plan/",
-        ] + instead,
+            "Sources/Probes/Features.swift", "Sources/Policies/Plan/",
+        ] + instead + hashed,
+        "shared_object_loaded": hashed,
         // Tracepoints of the kernel that all system calls pass, beside the events of the same names.
         "sys_enter": ["Sources/apus/EventsCommands.swift", "Benchmarks/floor.bpf.c"] + instead,
         // The kernel function on which a trial is made.

@@ -84,11 +84,11 @@ import Testing
         let before = text(jsonLine(record().build(), &encoder))
         executables.path = "/usr/bin/second"
         #expect(text(jsonLine(record().build(), &encoder)) == before)
-        encoder.forget(process: 1234)
+        encoder.forget(process: 1234, isParent: false)
         let after = text(jsonLine(record().build(), &encoder))
         #expect(after == before.replacing("/usr/bin/first", with: "/usr/bin/second"))
-        encoder.forget(process: .max)
-        encoder.forget(process: 0)
+        encoder.forget(process: .max, isParent: false)
+        encoder.forget(process: 0, isParent: false)
         #expect(text(jsonLine(record().build(), &encoder)) == after)
         #expect(executables.asked == [1234, 1234])
     }

@@ -232,7 +232,8 @@ public struct FilterTables: Sendable {
     private static func place(_ subject: Subject, _ event: EventDefinition) -> Place? {
         switch subject {
         case .data(let index):
-            guard event.fields.indices.contains(index), index < Int(APUS_MAX_VALUES) else { return nil }
+            // What the agent adds is behind what the kernel knows.
+            guard index >= 0, index < min(event.kernelFieldCount, Int(APUS_MAX_VALUES)) else { return nil }
             let field = event.fields[index]
             var place = Place(order: Place.data, field: UInt8(index))
             if case .systemCall = event.source, index < event.fields.count - 1 {

@@ -30,7 +30,12 @@ public struct ControlGroupMount: Equatable, Sendable {
     }
 
     /// Version 2 where it is mounted: on `/sys/fs/cgroup`, or on `/sys/fs/cgroup/unified` beside version 1.
-    public static func unified() -> ControlGroupMount? { all().first { $0.hierarchy == .unified } }
+    /// - Parameter place: only there; nil for wherever it is.
+    public static func unified(at place: String? = nil) -> ControlGroupMount? {
+        all().first {
+            $0.hierarchy == .unified && (place.map { Array($0.utf8) } ?? $0.place) == $0.place
+        }
+    }
 
     /// Reads lines of `/proc/PID/mountinfo` (proc(5)):
     /// `31 23 0:28 ROOT PLACE OPTIONS [OPTIONAL…] - TYPE SOURCE SUPEROPTIONS`. Lines of another form are left out.
@@ -54,7 +59,9 @@ public struct ControlGroupMount: Equatable, Sendable {
                 continue
             }
             mounts.append(
-                ControlGroupMount(hierarchy: hierarchy, place: unescape(words[4]), root: unescape(words[3])))
+                ControlGroupMount(
+                    hierarchy: hierarchy, place: Mount.unescaped(words[4]),
+                    root: Mount.unescaped(words[3])))
         }
         let whole: [UInt8] = [UInt8(ascii: "/")]
         let rank = { (mount: ControlGroupMount) in
@@ -67,26 +74,6 @@ public struct ControlGroupMount: Equatable, Sendable {
     private static let flags: Set<String> = [
         "rw", "ro", "noprefix", "xattr", "clone_children", "cpuset_v2_mode",
     ]
-
-    /// Blanks, tabs, newlines and backslashes are `\040` and the like.
-    private static func unescape(_ word: ArraySlice<UInt8>) -> [UInt8] {
-        var bytes: [UInt8] = []
-        var at = word.startIndex
-        while at < word.endIndex {
-            let digits = word[(at + 1)...].prefix(3)
-            if word[at] == UInt8(ascii: "\\"), digits.count == 3,
-                digits.allSatisfy({ (UInt8(ascii: "0")...UInt8(ascii: "7")).contains($0) })
-            {
-                let code = digits.reduce(0) { $0 * 8 + Int($1 - UInt8(ascii: "0")) }
-                bytes.append(UInt8(truncatingIfNeeded: code))
-                at += 4
-            } else {
-                bytes.append(word[at])
-                at += 1
-            }
-        }
-        return bytes
-    }
 }
 
 /// In which groups a process is.

@@ -35,11 +35,18 @@ extension ProcessTree {
                 step.user = image.user
                 step.name = image.name
                 step.executable = nodes.texts[image.executable]
+                step.arguments = image.arguments == TextStore.none ? nil : nodes.texts[image.arguments]
             }
             body(step)
             if step.isUnknown { return .unknown }
         }
         return nodes[at].flags.contains(.root) ? .root : .limit
+    }
+
+    /// Whether others come from a process, as far as is known.
+    public func isParent(_ key: ProcessKey) -> Bool {
+        let at = nodes.find(key)
+        return at != ProcessNodes.none && nodes[at].children > 0
     }
 
     /// All living processes, by number.

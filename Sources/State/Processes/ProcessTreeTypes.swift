@@ -91,6 +91,8 @@ public struct ProcessAncestor: Sendable {
     public var name: ProcessName
     /// Empty when there is none, or when it is not known.
     public var executable: [UInt8]
+    /// Each with a NUL behind it; nil where they are not known.
+    public var arguments: [UInt8]?
 
     init(key: ProcessKey?, isCreator: Bool) {
         self.key = key
