@@ -121,12 +121,19 @@ final class PolicyWatch {
 
     deinit { if descriptor >= 0 { close(descriptor) } }
 
-    /// Whether something changed, and then nothing for a fifth of a second. `now` is in ns.
-    func hasChanged(now: UInt64) -> Bool {
-        guard descriptor >= 0 else { return false }
+    /// Whether something changed, and then nothing for a fifth of a second.
+    /// - Parameters:
+    ///   - now: in ns.
+    ///   - isAsked: the files are to be read in any case: then at once, and what changed before is read with them.
+    func hasChanged(now: UInt64, isAsked: Bool = false) -> Bool {
+        guard descriptor >= 0 else { return isAsked }
         var buffer = [UInt8](repeating: 0, count: 4096)
         var sawAny = false
         while unsafe read(descriptor, &buffer, buffer.count) > 0 { sawAny = true }
+        if isAsked {
+            due = nil
+            return true
+        }
         if sawAny { due = now + 200_000_000 }
         guard let due, now >= due else { return false }
         self.due = nil

@@ -286,7 +286,7 @@ public final class TraceSession {
     private func changePolicies(_ watch: PolicyWatch?) {
         guard let watch else { return }
         guard let change else {
-            if apus_take_change_request() || watch.hasChanged(now: Clock.sinceBoot()) {
+            if watch.hasChanged(now: Clock.sinceBoot(), isAsked: apus_take_change_request()) {
                 change = PolicyChange(
                     request, sensor, catalog, started: started, command: command?.pid)
             }

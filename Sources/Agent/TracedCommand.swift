@@ -1,4 +1,5 @@
 internal import CSystem
+internal import Expressions
 internal import Glibc
 
 /// A command that waits, forked but not executed, until its hooks are attached.
@@ -21,7 +22,7 @@ struct TracedCommand: ~Copyable {
             throw unsafe AgentError("the command cannot be started: \(String(cString: strerror(-result)))")
         }
         self.child = child
-        name = Self.printable(words[0])
+        name = printable(String(decoding: words[0], as: UTF8.self))
     }
 
     /// Without the gate's byte the child ends by itself.
@@ -58,7 +59,7 @@ struct TracedCommand: ~Copyable {
     // Paths are bytes: a name need not be UTF-8.
 
     private static func find(_ name: [UInt8]) throws(AgentError) -> [UInt8] {
-        let shown = printable(name)
+        let shown = printable(String(decoding: name, as: UTF8.self))
         if name.contains(UInt8(ascii: "/")) {
             guard exists(name) else { throw AgentError("the command '\(shown)' does not exist", status: 127) }
             guard isExecutable(name) else {
@@ -77,7 +78,10 @@ struct TracedCommand: ~Copyable {
             if isExecutable(candidate) { return candidate }
             if isFile(candidate) { denied = candidate }
         }
-        if let denied { throw AgentError("'\(printable(denied))' is not executable", status: 126) }
+        if let denied {
+            let shown = printable(String(decoding: denied, as: UTF8.self))
+            throw AgentError("'\(shown)' is not executable", status: 126)
+        }
         throw AgentError("the command '\(shown)' does not exist in PATH", status: 127)
     }
 
@@ -94,10 +98,6 @@ struct TracedCommand: ~Copyable {
         var information = stat()
         let status = unsafe path.withCString { unsafe stat($0, &information) }
         return status == 0 && information.st_mode & S_IFMT == S_IFREG
-    }
-
-    private static func printable(_ bytes: [UInt8]) -> String {
-        String(decoding: bytes.map { $0 < 32 || $0 == 127 ? UInt8(ascii: "?") : $0 }, as: UTF8.self)
     }
 
     private static func withCStrings<Result>(

@@ -10,16 +10,17 @@ public struct ExpressionError: Error, CustomStringConvertible, Sendable, Hashabl
     }
 }
 
-/// Text from outside for a message: control characters shown, and not more than a line of it.
-func printable(_ text: some StringProtocol) -> String {
-    let limit = 100
+/// Text from outside for messages: control characters, and what turns the direction of writing, are shown as
+/// escapes; what is long is cut.
+public func printable(_ text: some StringProtocol) -> String {
     var shown = ""
-    for (count, scalar) in text.unicodeScalars.enumerated() {
-        if count == limit { return shown + "…" }
-        if scalar.value < 32 || (127..<160).contains(scalar.value) {
-            shown += "\\x" + String(scalar.value + 256, radix: 16).dropFirst()
-        } else {
-            shown.unicodeScalars.append(scalar)
+    for (place, scalar) in text.unicodeScalars.enumerated() {
+        if place == 200 { return shown + "…" }
+        switch scalar.value {
+        case 0..<32, 127..<160: shown += "\\x" + String(scalar.value + 256, radix: 16).dropFirst()
+        case 0x200e, 0x200f, 0x2028...0x202e, 0x2066...0x2069, 0xfeff:
+            shown += "\\u{" + String(scalar.value, radix: 16) + "}"
+        default: shown.unicodeScalars.append(scalar)
         }
     }
     return shown

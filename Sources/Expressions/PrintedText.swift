@@ -39,8 +39,8 @@ struct PrintedText {
         append(decimal: value.magnitude)
     }
 
-    mutating func append(hexadecimal value: UInt64, isPrefixed: Bool = true) {
-        if isPrefixed { append("0x") }
+    mutating func append(hexadecimal value: UInt64) {
+        append("0x")
         let start = count
         var rest = value
         repeat {
@@ -60,48 +60,9 @@ struct PrintedText {
         }
     }
 
-    mutating func append(ipv4 address: UInt32) {
-        for shift in 0..<4 as Range<UInt32> {
-            if shift > 0 { append(UInt8(ascii: ".")) }
-            append(decimal: UInt64(address >> (24 - shift * 8) & 255))
-        }
-    }
+    mutating func append(ipv4 address: UInt32) { AddressText.ipv4(address) { append($0) } }
 
-    /// 16 bytes by RFC 5952.
-    mutating func append(ipv6 address: RawSpan) {
-        guard address.byteCount == 16 else { return }
-        var groups: [8 of UInt16] = .init(repeating: 0)
-        for index in 0..<8 {
-            groups[index] = UInt16(
-                bigEndian: unsafe address.unsafeLoadUnaligned(fromByteOffset: index * 2, as: UInt16.self))
-        }
-        var isMapped = groups[5] == 0xffff
-        for index in 0..<5 where groups[index] != 0 { isMapped = false }
-        if isMapped {
-            append("::ffff:")
-            return append(ipv4: UInt32(groups[6]) << 16 | UInt32(groups[7]))
-        }
-        var zeros = 0..<0
-        var start = 0
-        for index in 0..<8 {
-            if groups[index] != 0 {
-                start = index + 1
-            } else if index + 1 - start > max(1, zeros.count) {
-                zeros = start..<index + 1
-            }
-        }
-        var index = 0
-        while index < 8 {
-            if index == zeros.lowerBound, !zeros.isEmpty {
-                append("::")
-                index = zeros.upperBound
-                continue
-            }
-            if index > 0, index != zeros.upperBound || zeros.isEmpty { append(UInt8(ascii: ":")) }
-            append(hexadecimal: UInt64(groups[index]), isPrefixed: false)
-            index += 1
-        }
-    }
+    mutating func append(ipv6 address: RawSpan) { AddressText.ipv6(address) { append($0) } }
 }
 
 extension PatternSet {
@@ -174,22 +135,12 @@ extension PatternSet {
         }
     }
 
-    /// 16 bytes, or 8 of a 32-bit caller. A time before 1970 or with other nanoseconds than there are in a
-    /// second is unknown.
+    /// What is no time is unknown.
     private func matches(timespec bytes: RawSpan) -> Truth {
-        var (seconds, nanoseconds): (Int64, Int64)
-        switch bytes.byteCount {
-        case 16...:
-            seconds = unsafe bytes.unsafeLoadUnaligned(fromByteOffset: 0, as: Int64.self)
-            nanoseconds = unsafe bytes.unsafeLoadUnaligned(fromByteOffset: 8, as: Int64.self)
-        case 8:
-            seconds = Int64(unsafe bytes.unsafeLoadUnaligned(fromByteOffset: 0, as: Int32.self))
-            nanoseconds = Int64(unsafe bytes.unsafeLoadUnaligned(fromByteOffset: 4, as: Int32.self))
-        default: return .unknown
-        }
-        guard seconds >= 0, (0..<1_000_000_000).contains(nanoseconds) else { return .unknown }
+        guard let time = Timespec(bytes), time.isTime else { return .unknown }
+        var nanoseconds = time.nanoseconds
         var text = PrintedText()
-        text.append(decimal: seconds)
+        text.append(decimal: time.seconds)
         if nanoseconds > 0 { text.append(".") }
         var scale: Int64 = 100_000_000
         while nanoseconds > 0 {

@@ -1,4 +1,5 @@
 public import Catalog
+internal import Expressions
 
 /// Which events one policy wants, from `--events` items: `openat,close`, `-close`, `open*`, `tag=fs,net`.
 public struct EventSelection: Sendable {

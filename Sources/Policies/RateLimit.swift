@@ -1,3 +1,5 @@
+internal import Expressions
+
 /// How often a policy takes events: `rate=1000/s` of all that it wants, `cgroup=500/s burst=2000` of each control
 /// group by itself.
 public struct RateLimit: Sendable, Equatable {

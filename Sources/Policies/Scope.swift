@@ -231,19 +231,3 @@ public struct PolicyError: Error, CustomStringConvertible, Sendable {
     public let description: String
     public init(_ description: String) { self.description = description }
 }
-
-/// Text from outside for messages: control characters, and what turns the direction of writing, are shown as
-/// escapes; what is long is cut.
-func printable(_ text: String) -> String {
-    var shown = ""
-    for (place, scalar) in text.unicodeScalars.enumerated() {
-        if place == 200 { return shown + "…" }
-        switch scalar.value {
-        case 0..<32, 127..<160: shown += "\\x" + String(scalar.value + 256, radix: 16).dropFirst()
-        case 0x200e, 0x200f, 0x2028...0x202e, 0x2066...0x2069, 0xfeff:
-            shown += "\\u{" + String(scalar.value, radix: 16) + "}"
-        default: shown.unicodeScalars.append(scalar)
-        }
-    }
-    return shown
-}

@@ -27,8 +27,6 @@ struct SensorPlan {
         var attachments: ArraySlice<Attachment>
     }
 
-    static let singleHookLimit = 16
-
     /// The programs for system calls, of which a plan takes some.
     static let systemCallPrograms = [
         "all_syscalls_enter", "all_syscalls_exit", "all_syscalls_enter__perf", "all_syscalls_exit__perf",
@@ -137,7 +135,7 @@ struct SensorPlan {
         case .auto:
             // A preemptible kernel loses runs of single hooks, which the pair's perf tracepoints do not.
             usesSingleHooks =
-                calls.count <= Self.singleHookLimit && !hasCompatOnly
+                calls.count <= SystemCallHooks.singleLimit && !hasCompatOnly
                 && features[.undisturbedPrograms].isPresent
                 && calls.allSatisfy {
                     features.definitions?.contains(KernelTypes.definitionName($0.name)) == true
@@ -207,4 +205,9 @@ struct SensorPlan {
         }
         return isReplaced
     }
+}
+
+extension SystemCallHooks {
+    /// Up to so many system calls get single hooks by `auto`.
+    public static let singleLimit = 16
 }

@@ -229,6 +229,7 @@ struct PolicyExplanation {
             case .record: break
             }
         }
+        if field.isOfAgent { return "Apus adds it to what the kernel tells" }
         switch field.type {
         case .time: return "the kernel's clock is another than the one shown"
         case .int32, .uint32, .int64, .uint64, .uint16, .pointer, .bool:
@@ -256,9 +257,6 @@ struct PolicyExplanation {
 
     // MARK: All policies
 
-    /// Up to this many calls get hooks of their own: see `SensorPlan`.
-    private static let singleHookLimit = 16
-
     private static func systemCalls(
         _ plan: PolicyPlan, _ features: Features, _ catalog: Catalog
     ) -> (way: String, cost: String)? {
@@ -274,7 +272,8 @@ struct PolicyExplanation {
         }
         guard count > 0 else { return nil }
         let isPlain = features[.undisturbedPrograms].isPresent
-        if count <= singleHookLimit, !areCompatOnly, isPlain, features[.syscallTracepoints].isPresent {
+        let areFew = count <= SystemCallHooks.singleLimit
+        if areFew, !areCompatOnly, isPlain, features[.syscallTracepoints].isPresent {
             return (
                 count == 1 ? "its own tracepoints" : "their own tracepoints",
                 "\(count) traced, by tracepoints of \(count == 1 ? "its" : "their") own; other calls run no program"

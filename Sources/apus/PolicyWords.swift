@@ -28,19 +28,7 @@ enum Words {
     }
 
     /// What comes from outside, for a terminal: control characters and marks that turn text are escaped.
-    static func shown(_ text: String) -> String {
-        var shown = ""
-        for (place, scalar) in text.unicodeScalars.enumerated() {
-            if place == 200 { return shown + "…" }
-            switch scalar.value {
-            case 0..<32, 127..<160: shown += "\\x" + String(scalar.value + 256, radix: 16).dropFirst()
-            case 0x200e, 0x200f, 0x2028...0x202e, 0x2066...0x2069, 0xfeff:
-                shown += "\\u{" + String(scalar.value, radix: 16) + "}"
-            default: shown.unicodeScalars.append(scalar)
-            }
-        }
-        return shown
-    }
+    static func shown(_ text: String) -> String { printable(text) }
 
     static func shown(_ bytes: [UInt8]) -> String { shown(String(decoding: bytes, as: UTF8.self)) }
 

@@ -77,7 +77,8 @@ import Testing
 
     static let entries = [
         Bad(
-            text: "event thing 9 proc\nhook tp_btf:b\nfield b: string AGENT | added\nfield a: int32 K | meaning",
+            text:
+                "event thing 9 proc\nhook tp_btf:b\nfield b: string AGENT | added\nfield a: int32 K | meaning",
             line: 4, message: "fields that the agent adds come last; put this one before 'b'"),
         Bad(text: "event thing", message: "an event starts with 'event NAME ID [SETS]'"),
         Bad(text: "event thing one", message: "an event starts with 'event NAME ID [SETS]'"),

@@ -2,12 +2,16 @@
 
 import faults_accounting
 import faults_containers
+import faults_enrichment
 import faults_filters
 import faults_hostile
 import faults_output
 import faults_policies
 import faults_processes
+import faults_ps
+import faults_random
 import faults_reload
+import faults_runtimes
 import faults_scope
 import faults_usage
 from support import Failure, nothing_left  # noqa: F401  (run knows Failure from here)
@@ -15,7 +19,7 @@ from support import Failure, nothing_left  # noqa: F401  (run knows Failure from
 TESTS = [
     nothing_left(test)
     for module in (
-        faults_usage, faults_policies, faults_filters, faults_reload, faults_output, faults_scope, faults_processes,
-        faults_hostile, faults_containers, faults_accounting)
+        faults_usage, faults_policies, faults_filters, faults_random, faults_reload, faults_output, faults_scope,
+        faults_processes, faults_hostile, faults_containers, faults_runtimes, faults_enrichment, faults_ps, faults_accounting)
     for test in module.TESTS
 ]

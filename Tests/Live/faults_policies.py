@@ -5,7 +5,7 @@ import os
 import random
 import shutil
 
-from support import HERE, check, refused, run
+from support import HERE, check, refused, run, trace
 
 EXAMPLES = os.path.join(os.path.dirname(os.path.dirname(HERE)), "Policies")
 
@@ -197,6 +197,16 @@ def what_this_kernel_gives(apus, scenario, folder):
     many = explained(apus, "--events", "tag=fs")
     check("every call of every process" in many, many)
     check("every call of every process" not in few or "perf tracepoints" in few, few)
+    # A run hooks them as is said here, on both sides of the number from which all calls are hooked together.
+    names = ("openat,close,read,write,lseek,dup,dup2,dup3,mmap,munmap,mprotect,fsync,mkdir,rmdir,unlink,rename,"
+             "getppid").split(",")
+    for count in (len(names) - 1, len(names)):
+        wanted = ["--events", ",".join(names[:count])]
+        hooks = explained(apus, *wanted)
+        seen = trace(apus, folder, wanted, ["true"])
+        single = "do not see 32-bit callers" in seen.err
+        check(single == ("tracepoints of their own" in hooks), f"{hooks} {seen}")
+        check(not single or count == 16, f"{count} calls: {hooks}")
     # A large set is a few lines, and all of its names are in the JSON.
     lines = run([apus, "policy", "explain", "--events", "tag=fs"]).out.splitlines()
     check(len(lines) < 40, f"{len(lines)} lines")

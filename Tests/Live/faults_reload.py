@@ -6,6 +6,7 @@ import re
 import signal
 import subprocess
 import threading
+import time
 
 from faults_filters import filtered, value
 from faults_policies import policy, write
@@ -221,6 +222,21 @@ def attached(tracer):
     return found
 
 
+def changed_files_and_a_signal(apus, scenario, folder):
+    """Together they are one change."""
+    with Waiting("exit") as work:
+        def text(turn):
+            return policy(f"p{turn}", ("openat", f"data.pathname=/{turn}"), scope=f"tree={work.pid}")
+
+        with Tracer(apus, folder, ["--policy", write(folder, text(0))]) as tracer:
+            for turn in range(1, 4):
+                replace(folder, text(turn))
+                reload(tracer)
+                time.sleep(0.6)  # the file's change alone would have been taken by now
+                check(said(tracer, IN_FORCE) == turn, f"{turn} changes: {tracer.error()}")
+            reviewed(tracer.end())
+
+
 def hooks_that_nobody_needs(apus, scenario, folder):
     """After a change there are as many as if it had begun so."""
     small = policy("a", ("openat", "data.pathname=/x"))
@@ -327,5 +343,5 @@ def commands_under_changing_policies(apus, scenario, folder):
 
 TESTS = [
     policies_that_take_turns, folders_are_watched, broken_policies_change_nothing, wrong_policies_at_start,
-    hooks_that_nobody_needs, scopes_that_change, commands_under_changing_policies,
+    changed_files_and_a_signal, hooks_that_nobody_needs, scopes_that_change, commands_under_changing_policies,
 ]

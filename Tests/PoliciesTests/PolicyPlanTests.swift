@@ -9,54 +9,12 @@ import Testing
 
 /// What the kernel decides of policies and what is left to user space, together.
 @Suite struct PolicyPlanTests {
-    private struct NoRecord: Error {}
-
     private let context = EvaluationContext(
         hostName: Array("box".utf8), bootOffset: 1_700_000_000_000_000_000)
 
-    private func view<Result>(
-        _ record: RecordBuilder, _ body: (borrowing EventView) throws -> Result
-    ) throws -> Result {
-        let bytes = record.build()
-        guard let view = unsafe EventView(bytes.span.bytes) else { throw NoRecord() }
-        return try body(view)
-    }
-
     private func evaluate(_ expression: Expression, _ record: RecordBuilder) throws -> Bool {
         let compiled = try CompiledExpression(expression)
-        return try view(record) { compiled.evaluate($0, context) == .yes }
-    }
-
-    /// What becomes of a record in the end.
-    private func policies(
-        _ plan: PolicyPlan, _ record: RecordBuilder, _ event: EventDefinition, _ kernel: inout KernelFilter
-    ) throws -> UInt64 {
-        let which = plan.filters.events[event.index] ?? apus_tests()
-        let decided = kernel.decide(record, event, which, policies: plan.events[event.index] ?? 0)
-        return try view(record) { view in
-            var policies = decided
-            for left in plan.remainders[event.index] ?? [] {
-                guard let rest = left.rest, rest.evaluate(view, context) != .yes else { continue }
-                policies &= ~(1 << UInt64(left.policy))
-            }
-            return policies
-        }
-    }
-
-    /// The same for a record that is too long for the kernel's filters.
-    private func policiesOfUndecided(
-        _ plan: PolicyPlan, _ record: RecordBuilder, _ event: EventDefinition
-    ) throws -> UInt64 {
-        try view(record) { view in
-            var policies = plan.events[event.index] ?? 0
-            for left in plan.remainders[event.index] ?? [] {
-                let isYes =
-                    (left.whole?.evaluate(view, context) ?? .yes) == .yes
-                    && left.scope.allSatisfy { $0.matches(view) }
-                if !isYes { policies &= ~(1 << UInt64(left.policy)) }
-            }
-            return policies
-        }
+        return try record.view { compiled.evaluate($0, context) == .yes }
     }
 
     // MARK: Random policies
@@ -162,9 +120,9 @@ import Testing
                         guard try isInScope(record, policy.scope) else { continue }
                         expected |= 1 << UInt64(number)
                     }
-                    let found = try self.policies(plan, record, event, &kernel)
+                    let found = try plan.outcome(record, event, &kernel, context).whole
                     #expect(found == expected, "\(round) \(event.name) \(record) \(policies.map(\.rules))")
-                    #expect(try policiesOfUndecided(plan, record, event) == expected)
+                    #expect(try plan.outcomeOfUndecided(record, event, context) == expected)
                     taken += found.nonzeroBitCount
                     left += policies.count - found.nonzeroBitCount
                 }
@@ -178,7 +136,7 @@ import Testing
     /// Plainly, what a scope's patterns of names say.
     private func isInScope(_ record: RecordBuilder, _ scope: Scope) throws -> Bool {
         guard let comm = scope.restrictions[.comm] else { return true }
-        let name = try view(record) { view in
+        let name = try record.view { view in
             (0..<view.name.byteCount).map { unsafe view.name.unsafeLoad(fromByteOffset: $0, as: UInt8.self) }
         }
         func fits(_ values: Set<ScopeValue>, _ patterns: Set<StringPattern>) -> Bool {

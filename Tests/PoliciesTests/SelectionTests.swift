@@ -49,6 +49,14 @@ import Testing
             try Set(names("tag=fs", "-tag=fs_sync,fs_info"))
                 == members("fs")
                 .subtracting(members("fs_sync")).subtracting(members("fs_info")))
+        // Behind -tag= are sets that go, up to the next word that says what it is.
+        #expect(
+            try Set(names("-tag=fs_sync,fs_info,tag=fs,net"))
+                == members("fs").union(members("net"))
+                .subtracting(members("fs_sync")).subtracting(members("fs_info")))
+        #expect(
+            try Set(names("tag=fs,-tag=fs_sync,-openat"))
+                == members("fs").subtracting(members("fs_sync")).subtracting(["openat"]))
         #expect(try Set(names("open*,-openat")) == starting("open").subtracting(["openat"]))
     }
 

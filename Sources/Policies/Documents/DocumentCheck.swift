@@ -1,4 +1,5 @@
 internal import Catalog
+internal import Expressions
 
 /// Makes policies of trees, and collects everything that is wrong with them.
 struct DocumentCheck {

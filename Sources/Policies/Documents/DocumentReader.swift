@@ -1,3 +1,5 @@
+internal import Expressions
+
 /// Reads YAML, and JSON, which is nearly a part of it, into trees. All that is read is bounded, and what makes
 /// small documents large (anchors, aliases, merge keys) is refused.
 struct DocumentReader: ~Copyable {

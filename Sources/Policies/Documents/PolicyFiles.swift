@@ -1,4 +1,5 @@
 public import Catalog
+internal import Expressions
 internal import Glibc
 
 extension PolicyDocument {

@@ -1,3 +1,5 @@
+internal import Expressions
+
 /// A place in a document.
 public struct SourcePosition: Hashable, Sendable, Comparable, CustomStringConvertible {
     /// The file as it was named.

@@ -1,3 +1,5 @@
+internal import Expressions
+
 /// How grave what a detector found is.
 public enum ThreatSeverity: UInt8, CaseIterable, Comparable, Sendable {
     case info, low, medium, high, critical
