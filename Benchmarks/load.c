@@ -1,6 +1,10 @@
 /* load getpid|getppid|openat|openat-missing|openat-some N
  *
- * Does the same thing over and over, alone on CPU 0, and prints what one costs in nanoseconds. */
+ * Does the same thing over and over, alone on CPU 0, and prints what one costs in nanoseconds.
+ *
+ * load paced MILLISECONDS
+ *
+ * Makes 200 calls of getppid each millisecond, and a process that ends at once each ten. */
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <sched.h>
@@ -8,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -76,6 +81,31 @@ static int compare(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
+static int pace(long milliseconds)
+{
+	struct timespec next;
+
+	clock_gettime(CLOCK_MONOTONIC, &next);
+	for (long tick = 0; tick < milliseconds; tick++) {
+		for (int i = 0; i < 200; i++)
+			do_getppid();
+		if (tick % 10 == 0) {
+			pid_t child = fork();
+
+			if (child == 0)
+				_exit(0);
+			waitpid(child, NULL, 0);
+		}
+		next.tv_nsec += 1000000;
+		if (next.tv_nsec >= 1000000000) {
+			next.tv_nsec -= 1000000000;
+			next.tv_sec++;
+		}
+		clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &next, NULL);
+	}
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
 	long count = argc == 3 ? atol(argv[2]) : 0;
@@ -87,6 +117,8 @@ int main(int argc, char **argv)
 	/* Unless told to stay where it is. */
 	if (!getenv("LOAD_ANYWHERE"))
 		sched_setaffinity(0, sizeof(cpus), &cpus);
+	if (count > 0 && !strcmp(argv[1], "paced"))
+		return pace(count);
 	for (size_t i = 0; count > 0 && i < sizeof(loads) / sizeof(loads[0]); i++) {
 		if (strcmp(argv[1], loads[i].name))
 			continue;
@@ -97,6 +129,6 @@ int main(int argc, char **argv)
 		printf("min %.1f median %.1f\n", rounds[0], rounds[ROUNDS / 2]);
 		return 0;
 	}
-	fprintf(stderr, "usage: load getpid|getppid|openat|openat-missing|openat-some N\n");
+	fprintf(stderr, "usage: load getpid|getppid|openat|openat-missing|openat-some N\n       load paced MILLISECONDS\n");
 	return 2;
 }

@@ -30,6 +30,12 @@ public struct TraceResult: Sendable {
     /// Records that the kernel says it emitted and that did not come. At the end always 0, or a bug.
     public var unaccounted: Int64 = 0
     public var evictedProcesses: UInt64 = 0
+    /// Containers, and control groups in them, that were forgotten before their time.
+    public var evictedContainers: UInt64 = 0
+    /// Control groups that the kernel's scopes of containers had no room for.
+    public var unknownGroups: UInt64 = 0
+    /// Executables and libraries whose hash was asked for and did not come.
+    public var missingHashes: UInt64 = 0
     public internal(set) var seconds: Double
     /// Exit status of the command, or 0.
     public let status: Int32

@@ -255,6 +255,9 @@ public final class TraceSession {
         result.unpaired = (try? sensor.unpairedReturns()) ?? 0
         result.malformed = malformed
         result.evictedProcesses = processes.losses.living &+ processes.losses.ended
+        result.evictedContainers = containers.store.evictions &+ containers.store.groupEvictions
+        result.unknownGroups = (try? sensor.groupsOutsideContainerTable()) ?? 0
+        result.missingHashes = digests?.missing ?? 0
         result.filteredLater = filteredLater
         result.handedOver = received.reduce(0, &+) &- receivedForState &- filteredLater
         result.made = made

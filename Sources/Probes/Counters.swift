@@ -124,6 +124,11 @@ extension Sensor {
         try sum(UInt32(APUS_COUNTER_TREE_FULL)).lostTotal
     }
 
+    /// Control groups that scopes of containers do not know: there was no room for them.
+    public func groupsOutsideContainerTable() throws(ProbeError) -> UInt64 {
+        try sum(UInt32(APUS_COUNTER_CONTAINERS_FULL)).lostTotal
+    }
+
     /// Returns of kernel functions whose entry was not kept: too many were in progress.
     public func unpairedReturns() throws(ProbeError) -> UInt64 {
         try sum(UInt32(APUS_COUNTER_UNPAIRED)).lostTotal

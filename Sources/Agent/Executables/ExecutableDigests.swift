@@ -56,6 +56,9 @@ final class ExecutableDigests {
     /// Waits for nothing that happened until now.
     func stopWaiting() { waitsFrom = Clock.sinceBoot() }
 
+    /// Files that could not be hashed, or were not taken as too many waited.
+    var missing: UInt64 { hashes.counters.failed &+ hashes.counters.refused }
+
     func end() { hashes.end() }
 
     /// Shows an event with its hash. False where it has none.
