@@ -212,7 +212,7 @@ public final class TraceSession {
             if apus_take_report_request() { report(result()) }
             idleTicks = count < 8 && held.isEmpty && !containers.isWaiting ? min(idleTicks + 1, 40) : 0
             // One millisecond while much happens, so that rings stay small; four when little does.
-            if !sensor.rings.isFilling { usleep(idleTicks < 40 ? 1000 : 4000) }
+            if !sensor.rings.isFilling && !sensor.rings.isUnfinished { usleep(idleTicks < 40 ? 1000 : 4000) }
         }
         return finish(status)
     }
@@ -226,8 +226,8 @@ public final class TraceSession {
         }
         let before = Clock.sinceBoot()
         sensor.silence()
-        while drain(until: .max) > 0 || !held.isEmpty || containers.isWaiting {
-            if !held.isEmpty || containers.isWaiting { usleep(1000) }
+        while drain(until: .max) > 0 || !held.isEmpty || containers.isWaiting || sensor.rings.isUnfinished {
+            if !held.isEmpty || containers.isWaiting || sensor.rings.isUnfinished { usleep(1000) }
         }
         containers.end()
         digests?.end()

@@ -77,6 +77,9 @@ internal import Glibc
         return nil
     }
 
+    /// The next record is still being written: what is behind it may be older than what other rings have.
+    var isUnfinished: Bool { position < end }
+
     /// Takes the record that ``peek()`` showed.
     @inline(__always)
     func advance(past record: UnsafeRawBufferPointer) { skip(record.count) }
@@ -92,6 +95,11 @@ internal import Glibc
 /// All rings, read as one stream in the order of the records' times.
 public final class RingSet {
     private let rings: [Ring]
+    /// Since when the lifecycle's ring has had a record at its head that is still being written, ns since boot; 0 for it
+    /// has none. All CPUs write into that one, so what is behind may be older than what comes next elsewhere.
+    private var unfinishedSince: UInt64 = 0
+    /// A program may be interrupted while it writes. For longer than this nobody waits for one.
+    private static let longestWait: UInt64 = 20_000_000
 
     init(_ rings: [Ring]) { self.rings = rings }
 
@@ -104,7 +112,8 @@ public final class RingSet {
     /// Hands over, oldest first, the records that were stamped up to `limit` (ns since boot).
     ///
     /// With a limit of the current time, taken before the call, the records of one thread come in its
-    /// own order even when it moved between CPUs: what it emitted before is finished and visible.
+    /// own order even when it moved between CPUs: what it emitted before is finished and visible, or, in the
+    /// lifecycle's ring, behind a record that another CPU still writes. There this ends, and the next call goes on.
     /// - Returns: how many were handed over.
     public func drain(until limit: UInt64, _ body: (RawSpan) -> Void) -> Int {
         for ring in rings { ring.refresh() }
@@ -115,7 +124,8 @@ public final class RingSet {
             return count
         }
         var heads = unsafe rings.map { unsafe $0.peek() }
-        var times = unsafe heads.map { unsafe Self.time($0) }
+        let waits = mayWait()
+        var times = rings.indices.map { unsafe Self.time(heads[$0], rings[$0], waits && $0 == 0) }
         while true {
             // The earliest ring, and how far it leads: a run of records is taken without comparing again.
             var first = 0
@@ -128,7 +138,7 @@ public final class RingSet {
                     second = times[index]
                 }
             }
-            guard times[first] <= limit, times[first] != .max else { break }
+            guard times[first] <= limit, times[first] != .max, unsafe heads[first] != nil else { break }
             let ring = rings[first]
             var taken = 0
             while times[first] <= second, times[first] <= limit, let record = unsafe heads[first] {
@@ -139,7 +149,7 @@ public final class RingSet {
                 taken += 1
                 if taken & 63 == 0 { ring.release() }
                 unsafe heads[first] = ring.peek()
-                times[first] = unsafe Self.time(heads[first])
+                times[first] = unsafe Self.time(heads[first], ring, waits && first == 0)
             }
             ring.release()
             count += taken
@@ -161,6 +171,36 @@ public final class RingSet {
 
     /// Whether some ring is more than half full.
     public var isFilling: Bool { rings.contains { $0.pending > $0.size / 2 } }
+
+    /// The lifecycle's ring has a record at its head that is still being written, and not for long.
+    public var isUnfinished: Bool {
+        unsafe rings[0].peek() == nil && rings[0].isUnfinished
+            && (unfinishedSince == 0 || Self.now() &- unfinishedSince < Self.longestWait)
+    }
+
+    /// Whether a record that is being written is waited for.
+    private func mayWait() -> Bool {
+        guard unsafe rings[0].peek() == nil, rings[0].isUnfinished else {
+            unfinishedSince = 0
+            return true
+        }
+        let now = Self.now()
+        if unfinishedSince == 0 { unfinishedSince = now }
+        return now &- unfinishedSince < Self.longestWait
+    }
+
+    private static func now() -> UInt64 {
+        var time = timespec()
+        unsafe clock_gettime(CLOCK_BOOTTIME, &time)
+        return UInt64(time.tv_sec) &* 1_000_000_000 &+ UInt64(time.tv_nsec)
+    }
+
+    /// Of what comes next from a ring: 0 for a record that is still being written and waited for, the greatest for none.
+    @inline(__always)
+    private static func time(_ record: UnsafeRawBufferPointer?, _ ring: Ring, _ waits: Bool) -> UInt64 {
+        if unsafe record == nil, waits, ring.isUnfinished { return 0 }
+        return unsafe time(record)
+    }
 
     @inline(__always)
     private static func time(_ record: UnsafeRawBufferPointer?) -> UInt64 {

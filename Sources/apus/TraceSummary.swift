@@ -41,11 +41,13 @@ struct TraceSummary {
             lines.append("forgot \(result.evictedProcesses) processes: their table was full")
         }
         if result.evictedContainers > 0 {
-            lines.append("forgot \(result.evictedContainers) containers or control groups: their table was full")
+            lines.append(
+                "forgot \(result.evictedContainers) containers or control groups: their table was full")
         }
         if result.unknownGroups > 0 {
             lines.append(
-                "scopes of containers do not know \(result.unknownGroups) control groups: their table was full")
+                "scopes of containers do not know \(result.unknownGroups) control groups: their table was full"
+            )
         }
         if result.missingHashes > 0 {
             lines.append("\(result.missingHashes) files have no hash: they changed, went, or were too many")

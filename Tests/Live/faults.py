@@ -4,7 +4,9 @@ import faults_accounting
 import faults_containers
 import faults_enrichment
 import faults_filters
+import faults_hashes
 import faults_hostile
+import faults_lineage
 import faults_output
 import faults_policies
 import faults_processes
@@ -20,6 +22,7 @@ TESTS = [
     nothing_left(test)
     for module in (
         faults_usage, faults_policies, faults_filters, faults_random, faults_reload, faults_output, faults_scope,
-        faults_processes, faults_hostile, faults_containers, faults_runtimes, faults_enrichment, faults_ps, faults_accounting)
+        faults_processes, faults_hostile, faults_containers, faults_runtimes, faults_enrichment, faults_ps, faults_lineage,
+        faults_hashes, faults_accounting)
     for test in module.TESTS
 ]
