@@ -53,9 +53,13 @@ struct LiveArguments {
         defer {
             close(pipe)
             kill(reader, SIGKILL)
-            // One that hangs does not end by that; it is init's when we have ended.
+            // It ends by that at once, but where it hangs: then it is init's when we have ended.
             var status: Int32 = 0
-            unsafe _ = waitpid(reader, &status, next == processes.count && stuck.isEmpty ? 0 : WNOHANG)
+            var milliseconds = 200
+            while milliseconds > 0, unsafe waitpid(reader, &status, WNOHANG) == 0 {
+                usleep(1000)
+                milliseconds -= 1
+            }
         }
         var text: [UInt8] = []
         var piece = [UInt8](repeating: 0, count: 64 << 10)
