@@ -156,7 +156,6 @@ def what_can_never_match(apus, scenario, folder):
 
     never(1, "--events", "openat.retval<0", "--events", "openat.retval>0")
     never(0, "--events", "openat.retval<0", "--events", "openat.retval>-5")
-    never(1, "--events", "openat.scope.container")
     never(1, "--events", "openat.scope.comm=cat", "--scope", "comm=dog")
     never(0, "--events", "openat.scope.comm=c*", "--scope", "comm=cat,dog")
     never(1, "--events", "openat.scope.comm!=c*", "--scope", "comm=cat")

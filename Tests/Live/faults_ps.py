@@ -317,7 +317,7 @@ def wrong_words(apus, scenario, folder):
     check(result.returncode == 1 and "standard output" in result.stderr, f"{result}")
 
 
-def without_root(apus, scenario, folder):
+def a_list_without_root(apus, scenario, folder):
     """All that can be seen, and one note."""
     result = run(["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", apus, "ps", "--json"])
     check(result.status == 0, f"{result}")
@@ -446,6 +446,6 @@ def terminals(apus, scenario, folder):
 
 TESTS = [
     a_tree_of_odd_names, programs_that_are_no_files, containers, a_socket_that_hangs,
-    a_process_that_keeps_its_memory_locked, wrong_words, without_root, kernel_threads, parents, a_parent_outside,
+    a_process_that_keeps_its_memory_locked, wrong_words, a_list_without_root, kernel_threads, parents, a_parent_outside,
     terminals,
 ]
