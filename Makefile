@@ -15,7 +15,7 @@ STATIC = .build/apus-static
 STATIC_BUILD = .build-static
 
 .PHONY: build run test test-pure test-build test-live test-vm kernel-matrix verifier-report cost static lint format \
-	bench clean
+	bench docs clean
 
 build:
 	@Scripts/setup build
@@ -41,6 +41,7 @@ test-vm: static
 	@Scripts/setup test
 	APUS_BINARY=$(STATIC) Tests/VM/run
 	APUS_BINARY=$(STATIC) Tests/VM/containers
+	APUS_BINARY=$(STATIC) Tests/VM/containers --v1 6.1
 
 # The tables under Docs: which events each kernel gives, and what its verifier has to do for them.
 kernel-matrix: static
@@ -50,6 +51,11 @@ kernel-matrix: static
 verifier-report: static
 	@Scripts/setup test
 	APUS_BINARY=$(STATIC) Tests/VM/verifier.py --write
+
+# The event reference: a page for each event. A pure test compares it with the catalogue.
+docs: build
+	@rm -rf Docs/events
+	@$(BINARY) events docs Docs/events
 
 # Compares with Docs/hook-cost.md; `Tests/Cost/run --write` renews it.
 cost: static
@@ -66,7 +72,7 @@ static:
 	@size=$$(stat -c %s $(STATIC)); echo "$(STATIC): $$size bytes"; test $$size -le 15728640
 
 lint:
-	@Scripts/setup build
+	@Scripts/setup build test
 	@$(STRICT) $(SWIFT_PATH) swift build --build-tests
 	@Scripts/lint
 

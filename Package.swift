@@ -21,6 +21,8 @@ let package = Package(
         // The contract with the kernel programs, and C that Swift cannot express.
         .target(name: "CContract"),
         .target(name: "CSystem", linkerSettings: [.linkedLibrary("bpf")]),
+        // Names of the kernel's constants, which Scripts/generate-symbols writes.
+        .target(name: "CSymbols"),
         .systemLibrary(
             name: "CLibbpf", pkgConfig: "libbpf",
             providers: [.apt(["libbpf-dev", "libelf-dev", "zlib1g-dev"])]),
@@ -38,13 +40,18 @@ let package = Package(
             plugins: ["EmbedCatalog"]),
 
         // Pure: no kernel, no root.
+        .target(name: "Symbols", dependencies: ["CSymbols"], swiftSettings: strict),
+        .plugin(name: "EmbedReference", capability: .buildTool(), dependencies: ["CatalogCompiler"]),
+        .target(
+            name: "EventPages", dependencies: ["Catalog", "Symbols"], swiftSettings: strict,
+            plugins: ["EmbedReference"]),
         .target(name: "Events", dependencies: ["CContract", "Catalog"], swiftSettings: strict),
         .target(name: "Expressions", dependencies: ["Catalog", "Events"], swiftSettings: strict),
         .target(
             name: "Policies", dependencies: ["CContract", "CYaml", "Catalog", "Expressions"],
             swiftSettings: strict),
         .target(name: "State", dependencies: ["CSystem", "Events"], swiftSettings: strict),
-        .target(name: "Outputs", dependencies: ["CSystem", "Events"], swiftSettings: strict),
+        .target(name: "Outputs", dependencies: ["CSystem", "Events", "Symbols"], swiftSettings: strict),
 
         // Asks container runtimes for names.
         .target(name: "Runtimes", dependencies: ["CSystem", "State"], swiftSettings: strict),
@@ -52,7 +59,7 @@ let package = Package(
         // The only module that talks to the kernel's BPF.
         .target(
             name: "Probes",
-            dependencies: ["CContract", "CLibbpf", "CSystem", "Catalog", "Policies"],
+            dependencies: ["CContract", "CLibbpf", "CSystem", "Catalog", "Policies", "Symbols"],
             swiftSettings: strict, plugins: ["EmbedKernel"]),
 
         .target(
@@ -64,18 +71,24 @@ let package = Package(
             swiftSettings: strict),
         .executableTarget(
             name: "apus",
-            dependencies: ["Agent", "Catalog", "CSystem", "Expressions", "Outputs", "Policies", "Probes"],
+            dependencies: [
+                "Agent", "Catalog", "CSystem", "EventPages", "Expressions", "Outputs", "Policies", "Probes",
+            ],
             swiftSettings: strict),
 
         .target(
             name: "TestSupport", dependencies: ["CContract"], path: "Tests/Support", swiftSettings: strict),
         .testTarget(
-            name: "CatalogTests", dependencies: ["Catalog", "TestSupport"], exclude: ["Fixtures"],
+            name: "CatalogTests", dependencies: ["Catalog", "Symbols", "TestSupport"], exclude: ["Fixtures"],
             swiftSettings: strict),
+        .testTarget(name: "SymbolsTests", dependencies: ["Symbols", "TestSupport"], swiftSettings: strict),
+        .testTarget(
+            name: "EventPagesTests", dependencies: ["EventPages", "TestSupport"], swiftSettings: strict),
         .testTarget(
             name: "EventsTests", dependencies: ["CContract", "Events", "TestSupport"], swiftSettings: strict),
         .testTarget(
-            name: "ProbesTests", dependencies: ["Catalog", "Probes", "TestSupport"], swiftSettings: strict),
+            name: "ProbesTests", dependencies: ["CContract", "Catalog", "Probes", "TestSupport"],
+            swiftSettings: strict),
         .testTarget(
             name: "ExpressionsTests", dependencies: ["CContract", "Expressions", "TestSupport"],
             swiftSettings: strict),

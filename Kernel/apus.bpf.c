@@ -23,6 +23,7 @@
 #include "lib/vma.h"
 #include "lib/strings.h"
 #include "lib/socket.h"
+#include "lib/descriptor.h"
 #include "lib/call.h"
 
 #include "probes/syscalls.bpf.h"
@@ -32,6 +33,7 @@
 #include "probes/modules.bpf.h"
 #include "probes/processes.bpf.h"
 #include "probes/credentials.bpf.h"
+#include "probes/signals.bpf.h"
 #include "probes/memory.bpf.h"
 #include "probes/origin.bpf.h"
 #include "probes/files.bpf.h"

@@ -71,6 +71,10 @@ struct pt_regs {
 		flags, sp, ss;
 };
 
+struct fork_frame {
+	struct pt_regs regs;
+};
+
 struct list_head {
 	struct list_head *next;
 };
@@ -84,8 +88,23 @@ typedef struct {
 	int counter;
 } atomic_t;
 
+struct sigpending {
+	struct list_head list;
+};
+
+struct kernel_siginfo {
+	int si_signo; /* and more, see probes/signals.bpf.h */
+};
+
+struct sigqueue {
+	struct list_head list;
+	struct kernel_siginfo info;
+};
+
 struct signal_struct {
 	atomic_t live;
+	struct sigpending shared_pending;
+	int group_exit_code;
 };
 
 typedef struct {
@@ -114,7 +133,12 @@ struct cred {
 	struct user_namespace *user_ns;
 };
 
+struct proc_ns_operations {
+	const char *name;
+};
+
 struct ns_common {
+	struct proc_ns_operations *ops;
 	unsigned int inum;
 };
 
@@ -201,107 +225,17 @@ struct cgroup {
 };
 
 struct css_set {
+	struct cgroup_subsys_state *subsys[1];
 	struct cgroup *dfl_cgrp;
 };
 
-struct qstr {
-	u32 len;
-	unsigned char *name;
+enum cgroup_subsys_id {
+	cpu_cgrp_id,
+	memory_cgrp_id,
+	pids_cgrp_id,
 };
 
-typedef u32 dev_t;
-
-struct file_system_type {
-	const char *name;
-};
-
-struct super_block {
-	dev_t s_dev;
-	struct list_head s_mounts; /* of struct mount, before 6.18 */
-	struct file_system_type *s_type;
-};
-
-struct super_block___6_18 {
-	struct mount *s_mounts;
-};
-
-struct timespec64 {
-	s64 tv_sec;
-	long tv_nsec;
-};
-
-struct inode {
-	unsigned short i_mode;
-	struct super_block *i_sb;
-	unsigned long i_ino;
-	s64 i_ctime_sec; /* since 6.11 */
-	u32 i_ctime_nsec;
-	s64 i_size;
-	s64 i_atime_sec, i_mtime_sec; /* since 6.11 */
-	u32 i_atime_nsec, i_mtime_nsec;
-	struct pipe_inode_info *i_pipe;
-};
-
-struct inode___6_6 {
-	struct timespec64 __i_ctime; /* 6.6 to 6.10 */
-	struct timespec64 __i_atime, __i_mtime; /* 6.7 to 6.10 */
-};
-
-struct inode___old {
-	struct timespec64 i_ctime; /* before 6.6 */
-	struct timespec64 i_atime, i_mtime; /* before 6.7 */
-};
-
-struct dentry {
-	struct dentry *d_parent;
-	struct qstr d_name;
-	struct inode *d_inode;
-	struct super_block *d_sb;
-};
-
-struct vfsmount {
-	struct dentry *mnt_root;
-	struct super_block *mnt_sb;
-};
-
-struct mount {
-	struct mount *mnt_parent;
-	struct dentry *mnt_mountpoint;
-	struct vfsmount mnt;
-	struct list_head mnt_instance; /* before 6.18 */
-	struct mnt_namespace *mnt_ns;
-};
-
-struct mount___6_18 {
-	struct mount *mnt_next_for_sb;
-};
-
-struct path {
-	struct vfsmount *mnt;
-	struct dentry *dentry;
-};
-
-typedef struct {
-	s64 counter;
-} atomic64_t;
-
-typedef struct {
-	atomic64_t refcnt;
-} file_ref_t;
-
-struct file {
-	void *private_data;
-	struct path f_path;
-	struct inode *f_inode;
-	unsigned int f_flags;
-	unsigned int f_mode;
-	s64 f_pos;
-	file_ref_t f_ref; /* since 6.13 */
-};
-
-struct file___6_12 {
-	atomic64_t f_count; /* before 6.13 */
-};
+#include "vmlinux/files.h"
 
 struct kiocb {
 	struct file *ki_filp;
@@ -397,6 +331,10 @@ struct vm_area_struct___6_0 { /* before 6.1 */
 	struct rb_node vm_rb;
 };
 
+struct thread_struct {
+	unsigned long sp;
+};
+
 struct task_struct {
 	struct thread_info thread_info;
 	void *stack;
@@ -417,22 +355,10 @@ struct task_struct {
 	struct nsproxy *nsproxy;
 	struct signal_struct *signal;
 	struct sighand_struct *sighand;
+	struct sigpending pending;
 	unsigned long sas_ss_sp, sas_ss_size;
 	struct css_set *cgroups;
-};
-
-struct linux_binprm {
-	struct mm_struct *mm; /* the new one, until it is in use */
-	struct file *file;
-	const char *filename;
-	const char *interp;
-	int argc, envc;
-};
-
-struct subprocess_info {
-	const char *path;
-	char **argv;
-	char **envp;
+	struct thread_struct thread;
 };
 
 typedef struct {

@@ -72,37 +72,161 @@ static __always_inline u64 reader_elements(struct apus_reader *reader, u64 *args
 /* Beside the phase of the arguments to append: the caller is a 32-bit one; and the bits of arguments to read again. */
 #define APPEND_COMPAT 0x100
 #define APPEND_AGAIN 16
+#define APPEND_FAULT (1ULL << 32)
 
-/* Appends what the arguments of one phase point at, of the call whose row is at `key`. Returns the new offset, and in the
- * upper half bits of the arguments whose memory was not resident. Global, so that it is verified once. */
-__noinline u64 append_arguments(u32 self, u32 key, u32 which, u32 offset)
+/* What the arguments of a call are where its row says that one of them decides; NULL where they are as in the row. */
+static __always_inline struct apus_form *form_of(struct apus_syscall_row *row, u32 key, u64 *args)
+{
+	struct apus_form_key form_key = {.slot = key % SYSCALL_ROWS};
+
+	if (!(row->flags & APUS_ROW_HAS_FORMS))
+		return NULL;
+	form_key.value = (u32)args[row->selector & 7] & row->mask;
+	return bpf_map_lookup_elem(&forms, &form_key);
+}
+
+/* How the argument `i` is read in a phase, as flags of the reader. */
+static __always_inline u32 read_flags(u32 self, u32 which, u32 i)
+{
+	return i | self << READ_SCRATCH | (which & APPEND_COMPAT ? READ_COMPAT : 0) |
+	       (which >> APPEND_AGAIN & (1u << i) ? READ_LATE : 0);
+}
+
+/* Appends what argument `number` points at, by the row and the phase in the scratch, and says there what that leads to.
+ * Returns the new offset, or APPEND_FAULT beside it where memory was not resident. Global, so that it is verified once. */
+__noinline u64 append_argument(u32 self, u32 number, u32 offset)
+{
+	struct scratch *s = scratch_at(self);
+	struct apus_syscall_row *row;
+	u32 i = number & 7, which, flags;
+	struct apus_form *form;
+	union packed_reader packed;
+	long next;
+
+	if (!follows_pointers || !s || i >= APUS_SYSCALL_ARGS)
+		return offset;
+	which = s->which;
+	row = bpf_map_lookup_elem(&syscalls, &s->row);
+	if (!row)
+		return offset;
+	form = form_of(row, s->row, s->args);
+	packed.reader = form ? form->readers[i] : row->readers[i];
+	flags = read_flags(self, which, i);
+	if (packed.reader.phase == APUS_AT_BOTH && (which & 0xff) != APUS_AT_ENTRY)
+		flags |= READ_RESULT;
+	next = read_argument(s->args[i], packed.bits, reader_elements(&packed.reader, s->args), offset, flags);
+	if (next < 0)
+		return offset | APPEND_FAULT;
+	if (!packed.reader.structure || next <= offset)
+		return next;
+	s->follow_flags = flags;
+	s->following = packed.reader.structure;
+	s->given = (which & 0xff) == APUS_AT_EXIT      ? s->args[APUS_LENGTH_RETURN_VALUE] :
+		   packed.reader.phase == APUS_AT_BOTH ? NOTHING_GIVEN : ALL_GIVEN;
+	return next;
+}
+
+/* Of the following functions one part is never called, as `follows_pointers` says, and ends at once: kernels before 6.8
+ * verify all global functions. */
+
+/* Appends what the arguments of one phase point at, of the call whose row is at `key`, where nobody asks for more. Returns
+ * the new offset, and in the upper half bits of the arguments whose memory was not resident. Global, so that it is verified
+ * once. */
+__noinline u64 append_plain_arguments(u32 self, u32 key, u32 which, u32 offset)
 {
 	struct apus_syscall_row *row = bpf_map_lookup_elem(&syscalls, &key);
 	struct scratch *s = scratch_at(self);
-	u32 faults = 0;
+	u32 faults = 0, reads;
 
-	if (!row || !s)
+	if (follows_pointers || !row || !s)
 		return offset;
+	reads = row->reads[which & 3] | which >> APPEND_AGAIN;
 	for (u32 i = 0; i < APUS_SYSCALL_ARGS; i++) {
-		struct apus_reader *reader = &row->readers[i];
 		union packed_reader packed;
-		bool again = which >> APPEND_AGAIN & (1u << i);
 		long next;
 
-		if (reader->kind == APUS_READ_NONE || !s->args[i])
+		if (!(reads >> i & 1) || !s->args[i])
 			continue;
-		if (reader->phase != (which & 0xff) && !again)
-			continue;
-		packed.reader = *reader;
-		next = read_argument(s->args[i], packed.bits, reader_elements(reader, s->args), offset,
-				     i | self << READ_SCRATCH | (which & APPEND_COMPAT ? READ_COMPAT : 0) |
-					     (again ? READ_LATE : 0));
+		packed.reader = row->readers[i];
+		next = read_argument(s->args[i], packed.bits, reader_elements(&packed.reader, s->args), offset,
+				     read_flags(self, which, i));
 		if (next >= 0)
 			offset = next;
 		else
 			faults |= 1u << i;
 	}
 	return offset | (u64)faults << 32;
+}
+
+/* The same, with what forms say and what pointers in structures lead to. That is followed from here, with little that has
+ * to be kept meanwhile, as all functions within each other have 512 bytes of stack before 6.12. */
+__noinline u64 append_followed_arguments(u32 self, u32 key, u32 which, u32 offset)
+{
+	struct apus_syscall_row *row = bpf_map_lookup_elem(&syscalls, &key);
+	struct scratch *s = scratch_at(self);
+	u32 faults = 0, reads, phase = which & 3;
+	struct apus_form *form;
+
+	if (!follows_pointers || !row || !s)
+		return offset;
+	form = form_of(row, key, s->args);
+	reads = (form ? form->reads[phase] : row->reads[phase]) | which >> APPEND_AGAIN;
+	s->row = key;
+	s->which = which;
+	s->followed = 0;
+	for (u32 i = 0; i < APUS_SYSCALL_ARGS; i++) {
+		u64 next;
+
+		if (!(reads >> i & 1) || !s->args[i])
+			continue;
+		s->following = 0;
+		next = append_argument(self, i, offset);
+		if (next & APPEND_FAULT)
+			faults |= 1u << i;
+		if (s->following) {
+			s->missed = 0;
+			next = follow_argument(self, offset, next);
+			/* Then all of it is read again at exit, where it stands a second time. */
+			if (s->missed && !(s->which >> APPEND_AGAIN >> i & 1))
+				faults |= 1u << i;
+		}
+		offset = (u32)next;
+	}
+	return offset | (u64)faults << 32;
+}
+
+static __always_inline u64 append_arguments(u32 self, u32 key, u32 which, u32 offset)
+{
+	return follows_pointers ? append_followed_arguments(self, key, which, offset) :
+				  append_plain_arguments(self, key, which, offset);
+}
+
+/* Appends what the descriptors of a call are open on: those that it was given when it is entered, what it gives when it
+ * returned without failing. Returns the new offset. */
+__noinline u32 append_descriptors(u32 self, u32 key, u32 phase, u32 offset)
+{
+	struct apus_syscall_row *row = bpf_map_lookup_elem(&syscalls, &key);
+	struct scratch *s = scratch_at(self);
+	u32 descriptors, directories;
+	struct apus_form *form;
+
+	if (!want_fd_paths || !row || !s)
+		return offset;
+	form = form_of(row, key, s->args);
+	descriptors = form ? form->descriptors : row->descriptors;
+	directories = form ? form->directories : row->directories;
+	s->offset = offset;
+	if (phase == APUS_AT_ENTRY) {
+		for (u32 i = 0; i < APUS_SYSCALL_ARGS; i++)
+			if (descriptors >> i & 1)
+				append_descriptor(self, i | (directories >> i & 1 ? DESCRIPTOR_DIRECTORY : 0), s->args[i]);
+		return s->offset;
+	}
+	if (descriptors >> APUS_LENGTH_RETURN_VALUE & 1)
+		append_descriptor(self, row->arg_count, s->args[APUS_LENGTH_RETURN_VALUE]);
+	if (row->pairs)
+		append_pair(s, row->pairs);
+	return s->offset;
 }
 
 /* The registers, as the record's values. */
@@ -122,6 +246,7 @@ static __always_inline bool wants_inputs(struct apus_syscall_row *row, struct sc
 {
 	set_arguments(row, s);
 	s->tests = row->tests;
+	s->record.flags = 0;
 	s->record.value_count = row->arg_count + 1;
 	s->record.policies = *policies;
 	s->offset = offset;
@@ -136,14 +261,17 @@ static __always_inline void stash_call(struct apus_syscall_row *row, struct scra
 				       u32 slot, u64 policies, bool compat, u32 plan, bool simple)
 {
 	u64 key = bpf_get_current_task();
-	u32 values = (row->arg_count + 1) * 8, length, faults;
+	u32 values = (row->arg_count + 1) * 8, offset = values, length, faults;
 	u64 appended;
 	bool judged = false;
 	struct stash *stash;
 
 	if (values > (APUS_SYSCALL_ARGS + 1) * 8)
 		return;
-	appended = append_arguments(s->self, row_key(slot, plan), APUS_AT_ENTRY | (compat ? APPEND_COMPAT : 0), values);
+	/* First, so that there is room for them, however much the other arguments have. */
+	if (want_fd_paths)
+		offset = append_descriptors(s->self, row_key(slot, plan), APUS_AT_ENTRY, offset);
+	appended = append_arguments(s->self, row_key(slot, plan), APUS_AT_ENTRY | (compat ? APPEND_COMPAT : 0), offset);
 	length = (u32)appended - values;
 	faults = appended >> 32;
 	/* What could not be read now may be read at exit, and is judged then. */
@@ -170,6 +298,8 @@ static __always_inline void stash_call(struct apus_syscall_row *row, struct scra
 	stash->policies = policies;
 	stash->plan = plan;
 	stash->judged = judged;
+	if (want_times)
+		stash->entered = bpf_ktime_get_boot_ns();
 	stash->spilled = 0;
 	if (length <= STASH_DATA) {
 		bpf_probe_read_kernel(stash->data, length, &s->data[OFFSET(values)]);
@@ -213,7 +343,8 @@ static __always_inline void emit_plain(struct task_struct *task, struct apus_sys
 	fill_identity(&p->record, task, number, compat);
 	p->record.event = row->event;
 	p->record.plan = plan;
-	p->record.size = sizeof(*p);
+	/* Registers behind the values must not be taken for blobs. */
+	p->record.size = sizeof(p->record) + (n + 1) * 8;
 	p->record.policies = policies;
 	p->record.value_count = n + 1;
 	for (u32 i = 0; i < APUS_SYSCALL_ARGS; i++)
@@ -255,6 +386,7 @@ static __always_inline void emit_full(struct task_struct *task, struct apus_sysc
 {
 	u32 n = row->arg_count, slot = syscall_slot(number, compat), values, offset, retry = 0, phase;
 	bool failed = (s64)s->args[APUS_LENGTH_RETURN_VALUE] < 0, judged = false;
+	bool timed = want_times && stash;
 
 	if (n > APUS_SYSCALL_ARGS)
 		return;
@@ -263,6 +395,11 @@ static __always_inline void emit_full(struct task_struct *task, struct apus_sysc
 	s->record.policies = policies;
 	s->record.value_count = n + 1;
 	values = offset = (n + 1) * 8;
+	if (timed) {
+		set_value(s, n + 1, stash->entered);
+		s->record.value_count++;
+		values = offset = (n + 2) * 8;
+	}
 	if (stash) {
 		u32 length = stash->length;
 		if (stash->spilled) {
@@ -283,21 +420,24 @@ static __always_inline void emit_full(struct task_struct *task, struct apus_sysc
 		stash->slot = 0;
 	} else {
 		/* In progress when the hook was attached, or entered outside the scope. */
-		for (u32 i = 0; i < APUS_SYSCALL_ARGS; i++)
-			if (row->readers[i].kind != APUS_READ_NONE && row->readers[i].phase == APUS_AT_ENTRY)
-				retry |= 1u << i;
+		retry = row->reads[APUS_AT_ENTRY];
 	}
 	if ((row->flags & APUS_ROW_REPLACES_MEMORY) && !failed)
 		retry = 0;
 	phase = failed ? APUS_AT_EXIT_FAILED : APUS_AT_EXIT;
+	if (want_fd_paths)
+		s->appended = offset;
 	if (retry || (row->flags & APUS_ROW_READS_AT_EXIT))
 		offset = append_arguments(s->self, row_key(slot, plan),
 					  phase | (compat ? APPEND_COMPAT : 0) | retry << APPEND_AGAIN, offset);
+	if (want_fd_paths && !failed && row->flags & APUS_ROW_READS_AT_EXIT)
+		offset = append_descriptors(s->self, row_key(slot, plan), APUS_AT_EXIT, offset);
 	set_arguments(row, s);
 	s->index = row->index;
 	s->offset = offset;
 	if (is_planned(simple) && row->tests.all) {
 		s->tests = row->tests;
+		s->record.flags = 0;
 		apply_tests(s->self, judged ? row->tests.inputs : 0, row->tests.data);
 		if (s->record.policies) {
 			fill_identity(&s->record, task, number, compat);
@@ -310,6 +450,8 @@ static __always_inline void emit_full(struct task_struct *task, struct apus_sysc
 	} else {
 		fill_identity(&s->record, task, number, compat);
 	}
+	if (timed)
+		s->record.flags |= APUS_RECORD_TIMED;
 	if (!simple)
 		finish_call(s->self);
 	else

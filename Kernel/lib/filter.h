@@ -5,7 +5,7 @@
 
 #define MAX_TESTS 48        /* of one event */
 #define MAX_BOUNDS_LOG2 16  /* of one test */
-#define MAX_BLOBS 16        /* of one record */
+#define MAX_BLOBS 80        /* of one record: of its fields, and MAX_FOLLOWED */
 #define FOLLOW_STRIDE 64
 #define SIGN_BIT (1ULL << 63)
 
@@ -17,11 +17,19 @@ static __always_inline u8 *record_bytes(struct scratch *s, u32 at)
 	return (u8 *)&s->record + (at & RECORD_MASK);
 }
 
+/* Whether this record has no value for a field, though others of its event have one. */
+static __always_inline bool is_absent(struct scratch *s, u32 field)
+{
+	u32 last = s->record.value_count - 1;
+
+	return s->record.flags & APUS_RECORD_ABSENT && ((u64 *)s->data)[last & (APUS_MAX_VALUES - 1)] >> field & 1;
+}
+
 /* The 64 bits that a test is about, before conversion; false where the record has no such field. */
 static __always_inline bool field_bits(struct scratch *s, u32 field, u64 *bits)
 {
 	if (!(field & APUS_FIELD_HEADER)) {
-		if (field >= s->record.value_count || field >= APUS_MAX_VALUES)
+		if (field >= s->record.value_count || field >= APUS_MAX_VALUES || is_absent(s, field))
 			return false;
 		*bits = ((u64 *)s->data)[field];
 		return true;

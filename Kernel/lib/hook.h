@@ -30,6 +30,18 @@
 	}                                                                                                  \
 	static __always_inline int name##_body(u64 *ctx, ##args)
 
+/* The same event at the entry of a function that the kernel calls next to the tracepoint: for kernels that let
+ * another task run in the middle of a tracepoint's program, and then refuse to run the program for that task. Makes
+ * NAME__multi, which is never preempted; with it comes what the function takes. */
+#define OR_ON_ENTRY(name, function, args...)                                                               \
+	static __always_inline int name##_entry(u64 *ctx, ##args);                                         \
+	SEC("kprobe.multi/" #function) int name##__multi(struct pt_regs *regs)                             \
+	{                                                                                                  \
+		u64 ctx[6] = REGISTER_ARGUMENTS(regs);                                                     \
+		RETURN_BODY(name##_entry(___bpf_ctx_cast(args)))                                           \
+	}                                                                                                  \
+	static __always_inline int name##_entry(u64 *ctx, ##args)
+
 #define ON_ENTRY(name, function, args...)                                                                  \
 	static __always_inline int name(u64 *ctx, ##args);                                                 \
 	SEC("fentry/" #function) int name##__fentry(u64 *ctx)                                              \

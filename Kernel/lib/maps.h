@@ -15,9 +15,14 @@ const volatile u32 state_mask;                      /* number of states - 1, a p
 const volatile bool want_paths = true;              /* of kernel objects, in any event */
 const volatile bool want_arguments;                 /* `argv` for the process tree, whoever wants the event */
 const volatile bool want_environment;               /* sched_process_exec with `env` */
+const volatile bool follows_pointers;               /* in structures, and reads what commands take */
+const volatile bool want_fd_paths;                  /* descriptors of system calls with what they are open on */
+const volatile bool want_times;                     /* system calls with the time of their entry */
 const volatile bool has_rdonly_cast;                /* the kernel has this function */
 const volatile bool has_group_dead;                 /* sched_process_exit says whether it is the last */
 
+const volatile u32 legacy_controller;               /* where version 1 alone is mounted, whose hierarchy tells groups */
+const volatile u32 group_hierarchy;                 /* the number of that hierarchy, or 0 for that of version 2 */
 const volatile bool has_containers;                 /* and scopes may ask for containers */
 const volatile bool has_limits;                     /* and policies may have rate limits, see limit.h */
 const volatile bool sheds;                          /* bulk events give way to others, see loss.h */
@@ -30,14 +35,13 @@ struct ring {
 
 /* Process lifecycle has a ring of its own, so that a flood cannot cost us the process tree. */
 struct ring lifecycle SEC(".maps"); /* the loader sets its size */
-struct ring bulk_template SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
 	__uint(max_entries, 64);
 	__type(key, u32);
 	__array(values, struct ring);
-} bulk SEC(".maps") = {.values = {[0] = &bulk_template}};
+} bulk SEC(".maps"); /* the loader puts the rings in */
 
 /* The loader multiplies it by the number of plans, where there is more than one. */
 #define SYSCALL_ROWS (2 * APUS_SYSCALL_SLOTS)
@@ -47,6 +51,21 @@ struct {
 	__type(key, u32);
 	__type(value, struct apus_syscall_row);
 } syscalls SEC(".maps");
+
+/* What calls take by one of their arguments, and structures with pointers. The same for all plans. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1); /* or what the loader sets */
+	__type(key, struct apus_form_key);
+	__type(value, struct apus_form);
+} forms SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, APUS_MAX_STRUCTURES);
+	__type(key, u32);
+	__type(value, struct apus_structure);
+} structures SEC(".maps");
 
 /* ---- Plans. What a plan has of each is apart from what the other has ---- */
 
@@ -184,6 +203,15 @@ struct {
 	__type(value, struct apus_process);
 } scope_processes SEC(".maps");
 
+/* The same of processes whose number is still that of one which the kernel is about to free: see sched_process_free. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 4096);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, u32); /* host pid */
+	__type(value, struct apus_process);
+} scope_heirs SEC(".maps");
+
 /* Control groups of containers, by id. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
@@ -229,6 +257,13 @@ struct scratch {
 	u8 data[APUS_RECORD_DATA + 4096 + APUS_MAX_STRING + 64];
 	struct walk walk;
 	u32 truncated;       /* of a string array, while it is read */
+	u32 row, which;      /* key of the call's row, and the phase of its arguments: see append_arguments */
+	u32 following;       /* the structure of an argument whose pointers are to be followed; 0: none */
+	u32 follow_flags;    /* field and flags of what is read behind pointers in structures */
+	u64 given;           /* bytes that the call gave and that were not read yet; NOTHING_GIVEN: none, yet or ever */
+	u32 followed;        /* pointers in this record */
+	u32 appended;        /* where began what was last read of a call at its exit */
+	u32 missed;          /* one of an argument's led to memory that was not resident */
 };
 
 struct {
@@ -243,6 +278,7 @@ struct {
 struct stash {
 	u64 args[APUS_SYSCALL_ARGS];
 	u64 policies;
+	u64 entered; /* ns since boot, where anybody wants it */
 	u32 plan;    /* that judged the entry */
 	u32 judged;  /* its inputs have passed their tests */
 	u32 slot;    /* slot of the system call + 1; 0: none */

@@ -229,6 +229,16 @@ static __always_inline void set_value(struct scratch *s, u32 field, u64 value)
 	((u64 *)s->data)[field & (APUS_MAX_VALUES - 1)] = value;
 }
 
+/* Says which of an event's fields have no value in this record, a bit for each; before anything is appended. */
+#define SET_ABSENT(s, NAME, absent) set_absent(s, FIELDS_##NAME, absent)
+static __always_inline void set_absent(struct scratch *s, u32 fields, u64 absent)
+{
+	set_value(s, fields, absent);
+	s->record.value_count = fields + 1;
+	s->record.flags |= APUS_RECORD_ABSENT;
+	s->offset = (fields + 1) * 8;
+}
+
 #define PAD8(n) (((n) + 7) & ~7u)
 #define OFFSET(o) ((o) & 0x7ff8u)
 

@@ -5,7 +5,7 @@
 #define SYS_SOCKETCALL_COMPAT 102
 #define SOCKADDR_STORAGE 128 /* the longest address of any family */
 
-enum { ADDRESS_UNIX = 1, ADDRESS_INET = 2, ADDRESS_INET6 = 10 }; /* AF_* */
+enum { ADDRESS_UNIX = 1, ADDRESS_INET = 2, ADDRESS_INET6 = 10, ADDRESS_NETLINK = 16 }; /* AF_* */
 enum { LOCAL_ADDRESS, REMOTE_ADDRESS };
 
 /* As in struct sockaddr_in6; of IPv4 the first eight bytes count, and the address is in `word`. */

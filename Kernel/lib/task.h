@@ -3,6 +3,7 @@
 #define APUS_TASK_H
 
 #define PF_KTHREAD 0x00200000      /* include/linux/sched.h */
+#define PF_USER_WORKER 0x00004000  /* a thread that the kernel made, with a process's memory (since 6.4) */
 #define PF_IO_WORKER 0x00000010    /* a thread of io_uring, whose registers are its creator's */
 #define TS_COMPAT 0x0002           /* arch/x86/include/asm/thread_info.h */
 #define THREAD_SIZE 16384          /* arch/x86/include/asm/page_64_types.h, without KASAN */
@@ -109,15 +110,40 @@ static __always_inline s32 current_syscall(void)
 	return own_syscall(own_task());
 }
 
-/* The id of a task's control group in the default (v2) hierarchy. */
+/* Which of css_set's states is the controller's: the kernel's configuration numbers them (include/linux/cgroup_subsys.h). */
+static __always_inline u32 legacy_subsystem(void)
+{
+	switch (legacy_controller) {
+	case APUS_LEGACY_MEMORY:
+		return bpf_core_enum_value(enum cgroup_subsys_id, memory_cgrp_id);
+	case APUS_LEGACY_CPU:
+		return bpf_core_enum_value(enum cgroup_subsys_id, cpu_cgrp_id);
+	default:
+		return bpf_core_enum_value(enum cgroup_subsys_id, pids_cgrp_id);
+	}
+}
+
+static __always_inline u64 legacy_control_group(struct task_struct *task)
+{
+	struct css_set *set = BPF_CORE_READ(task, cgroups);
+	struct cgroup_subsys_state *state = NULL;
+
+	/* Read as a number: a typed pointer takes no variable offset. */
+	bpf_probe_read_kernel(&state, sizeof(state), (void *)&set->subsys + legacy_subsystem() * sizeof(state));
+	return BPF_CORE_READ(state, cgroup, kn, id);
+}
+
+/* The id of a task's control group: in version 2's hierarchy, or in the one of version 1 that stands for it. */
 static __always_inline u64 control_group(struct task_struct *task)
 {
-	return TASK(task, cgroups, dfl_cgrp, kn, id);
+	return legacy_controller ? legacy_control_group(task) : TASK(task, cgroups, dfl_cgrp, kn, id);
 }
 
 static __always_inline u64 current_control_group(void)
 {
-	return HAS_HELPER(get_current_task_btf) ? bpf_get_current_cgroup_id() : control_group(own_task());
+	if (HAS_HELPER(get_current_task_btf) && !legacy_controller)
+		return bpf_get_current_cgroup_id();
+	return control_group(own_task());
 }
 
 /* `own` is from own_task(). */
@@ -130,7 +156,7 @@ static __always_inline void fill_identity(struct apus_record *r, struct task_str
 	u64 start = TASK(own, start_boottime);
 
 	r->time = bpf_ktime_get_boot_ns();
-	r->cgroup_id = HAS_HELPER(get_current_task_btf) ? bpf_get_current_cgroup_id() : control_group(task);
+	r->cgroup_id = current_control_group();
 	r->thread_start = start;
 	r->process_start = tid == pid ? start : TASK(leader, start_boottime);
 	r->parent_start = TASK(parent, start_boottime);

@@ -3,8 +3,6 @@
 #ifndef APUS_CGROUPS_H
 #define APUS_CGROUPS_H
 
-#define DEFAULT_HIERARCHY 0 /* the one of v2 */
-
 static __always_inline int emit_cgroup(struct scratch *s, struct cgroup *cgroup, const char *path)
 {
 	if (!s)
@@ -32,7 +30,7 @@ static __always_inline void mark_new_group(struct cgroup *cgroup)
 /* TP_PROTO(struct cgroup *cgrp, const char *path) */
 ON_TRACEPOINT(cgroup_mkdir, cgroup_mkdir, struct cgroup *cgroup, const char *path)
 {
-	if (has_containers && READ(cgroup, root, hierarchy_id) == DEFAULT_HIERARCHY)
+	if (has_containers && READ(cgroup, root, hierarchy_id) == group_hierarchy)
 		mark_new_group(cgroup);
 	return emit_cgroup(BEGIN_FOR_STATE(CGROUP_MKDIR, 0), cgroup, path);
 }
@@ -42,7 +40,7 @@ ON_TRACEPOINT(cgroup_rmdir, cgroup_rmdir, struct cgroup *cgroup, const char *pat
 {
 	u64 id = READ(cgroup, kn, id);
 
-	if (has_containers && READ(cgroup, root, hierarchy_id) == DEFAULT_HIERARCHY) {
+	if (has_containers && READ(cgroup, root, hierarchy_id) == group_hierarchy) {
 		bpf_map_delete_elem(&containers, &id);
 		bpf_map_delete_elem(&started_containers, &id);
 	}

@@ -19,10 +19,16 @@ static __always_inline void set_task(struct scratch *s, u32 first, struct task_s
 	set_value(s, first + 4, TASK(task, start_boottime));
 }
 
+/* A thread that the kernel made for itself, with the memory of a process. */
+static __always_inline bool is_kernel_made(struct task_struct *task)
+{
+	return READ(task, flags) & (PF_IO_WORKER | PF_USER_WORKER);
+}
+
 /* A child is in the trees of its parent, runs its program, and is followed where that was taken. */
 static __always_inline void inherit(u32 parent, u32 child, u64 start)
 {
-	struct apus_process copy = {}, *process;
+	struct apus_process copy = {}, *process, *former;
 	u32 number = judging_plan(), slot = number % APUS_PLANS;
 	scope_plan plan = scope_of(number);
 	u64 taken;
@@ -30,14 +36,20 @@ static __always_inline void inherit(u32 parent, u32 child, u64 start)
 	if (!plan || parent == child || (!has_plan && !scope.used[APUS_SCOPE_TREE]))
 		return;
 	process = bpf_map_lookup_elem(&scope_processes, &parent);
+	former = bpf_map_lookup_elem(&scope_processes, &child);
 	taken = has_plan && plan->follow ? restrict_scope(plan->follow, 0, number) : 0;
-	if (!process && !taken)
+	if (!process && !taken) {
+		if (former)
+			bpf_map_delete_elem(&scope_processes, &child);
 		return;
+	}
 	if (process)
 		copy = *process;
 	copy.follows[slot % APUS_PLANS] |= taken;
 	copy.pending = 0;
 	copy.start = start;
+	if (former)
+		bpf_map_update_elem(&scope_heirs, &child, &copy, BPF_ANY);
 	if (bpf_map_update_elem(&scope_processes, &child, &copy, BPF_ANY))
 		count(APUS_COUNTER_TREE_FULL, COUNT_LOST);
 }
@@ -57,6 +69,15 @@ ON_TRACEPOINT(sched_process_fork, sched_process_fork, struct task_struct *parent
 	set_task(s, FIELD_SCHED_PROCESS_FORK_PARENT_PROCESS_TID, TASK(child, real_parent, group_leader));
 	set_task(s, FIELD_SCHED_PROCESS_FORK_LEADER_TID, TASK(child, group_leader));
 	return FINISH_LIFECYCLE(s);
+}
+
+/* wake_up_new_task(struct task_struct *p), kernel/sched/core.c, 5.10 to 7.2, follows in kernel_clone(). Threads that the
+ * kernel makes for io_uring and vhost come there too, without the tracepoint (create_io_thread(), kernel/fork.c). */
+OR_ON_ENTRY(sched_process_fork, wake_up_new_task, struct task_struct *child)
+{
+	if (is_kernel_made(child))
+		return 0;
+	return sched_process_fork_body(ctx, own_task(), child);
 }
 
 /* ---- sched_process_exec: TP_PROTO(struct task_struct *p, pid_t old_pid, struct linux_binprm *bprm),
@@ -167,10 +188,12 @@ ON_TRACEPOINT(sched_process_exec, sched_process_exec, struct task_struct *task, 
 {
 	u32 pid = bpf_get_current_pid_tgid() >> 32;
 	struct file *file = READ(bprm, file), *interpreter;
+	const struct cred *cred;
 	struct apus_process *process;
 	struct mm_struct *mm;
 	struct stash *stash;
 	struct scratch *s;
+	u64 capabilities = 0;
 
 	task = readable(task);
 	mm = TASK(task, mm);
@@ -207,7 +230,18 @@ ON_TRACEPOINT(sched_process_exec, sched_process_exec, struct task_struct *task, 
 		append_strings(s, FIELD_SCHED_PROCESS_EXEC_ENV, READ(mm, env_start), READ(mm, env_end),
 			       READ(bprm, envc));
 	append_path(s, FIELD_SCHED_PROCESS_EXEC_PWD, &TASK(task, fs)->pwd);
+	cred = TASK(task, cred);
+	bpf_core_read(&capabilities, sizeof(capabilities), &cred->cap_permitted);
+	set_value(s, FIELD_SCHED_PROCESS_EXEC_CAPABILITIES, capabilities);
+	set_value(s, FIELD_SCHED_PROCESS_EXEC_LINKS, READ(file, f_inode, i_nlink));
 	return FINISH_LIFECYCLE(s);
+}
+
+/* finalize_exec(struct linux_binprm *bprm), fs/exec.c, 5.10 to 7.2: the last that the loader of a format does before
+ * the new image starts; nothing fails behind it. */
+OR_ON_ENTRY(sched_process_exec, finalize_exec, struct linux_binprm *bprm)
+{
+	return sched_process_exec_body(ctx, own_task(), 0, bprm);
 }
 
 /* ---- sched_process_exit: TP_PROTO(struct task_struct *p), since 6.16 also bool group_dead,
@@ -242,22 +276,37 @@ ON_TRACEPOINT(sched_process_exit, sched_process_exit, struct task_struct *ending
 	return FINISH_LIFECYCLE(s);
 }
 
+/* taskstats_exit(struct task_struct *tsk, int group_dead), kernel/taskstats.c, 5.10 to 7.2: do_exit() calls it in front of
+ * the tracepoint, with the same arguments. */
+OR_ON_ENTRY(sched_process_exit, taskstats_exit, struct task_struct *ending)
+{
+	return sched_process_exit_body(ctx, ending);
+}
+
 /* ---- sched_process_free: TP_PROTO(struct task_struct *p), include/trace/events/sched.h, 5.10 to
  * 6.18. No event: a process leaves its trees here, when nothing of it can happen any more. At its exit
- * another of its threads may still have to report its own. Its number may be in use again. */
+ * another of its threads may still have to report its own. Its number may be in use again, and be given out between the
+ * look and the deletion: then what was deleted is the new one's, and is put back. */
 
 ON_TRACEPOINT(sched_process_free, sched_process_free, struct task_struct *task)
 {
-	struct apus_process *process;
+	struct apus_process *process, *heir;
+	u64 start;
 	u32 pid;
 
 	task = readable(task);
 	pid = TASK(task, tgid);
 	if (TASK(task, pid) != pid)
 		return 0;
+	start = TASK(task, start_boottime);
 	process = bpf_map_lookup_elem(&scope_processes, &pid);
-	if (process && (!process->start || process->start == TASK(task, start_boottime)))
+	if (process && (!process->start || process->start == start)) {
 		bpf_map_delete_elem(&scope_processes, &pid);
+		heir = bpf_map_lookup_elem(&scope_heirs, &pid);
+		if (heir && heir->start != start)
+			bpf_map_update_elem(&scope_processes, &pid, heir, BPF_NOEXIST);
+	}
+	bpf_map_delete_elem(&scope_heirs, &pid);
 	return 0;
 }
 
@@ -282,6 +331,13 @@ ON_TRACEPOINT(task_rename, task_rename, struct task_struct *task, const char *co
 	append_string(s, FIELD_TASK_RENAME_OLD_NAME, &task->comm);
 	append_string(s, FIELD_TASK_RENAME_NEW_NAME, comm);
 	return FINISH(s);
+}
+
+/* __set_task_comm(struct task_struct *tsk, const char *buf, bool exec), fs/exec.c, 5.10 to 7.2, begins with the
+ * tracepoint. */
+OR_ON_ENTRY(task_rename, __set_task_comm, struct task_struct *task, const char *comm)
+{
+	return task_rename_body(ctx, readable(task), comm);
 }
 
 #endif

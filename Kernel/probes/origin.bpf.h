@@ -47,11 +47,10 @@ static __always_inline struct vm_area_struct *area_of(struct mm_struct *mm, u64 
 	return vma;
 }
 
-/* TP_PROTO(struct task_struct *parent, struct task_struct *child), include/trace/events/sched.h, 5.10 to
- * 7.2. The child does not run yet; its registers are set. */
-ON_TRACEPOINT(thread_stack, sched_process_fork, struct task_struct *parent, struct task_struct *child)
+/* Keeps the area of the stack that a new thread was given; `sp` is where in it the thread will begin. */
+static __always_inline int keep_stack(struct task_struct *child, u64 sp)
 {
-	u64 parent_key = bpf_get_current_task(), key = (u64)child, parent_sp, sp;
+	u64 parent_key = bpf_get_current_task(), key = (u64)child, parent_sp;
 	struct task_struct *task = current_task();
 	struct own_stack *inherited, own = {};
 	struct mm_struct *mm = TASK(task, mm);
@@ -62,12 +61,6 @@ ON_TRACEPOINT(thread_stack, sched_process_fork, struct task_struct *parent, stru
 		goto unknown;
 	regs = user_registers(task);
 	parent_sp = REGISTER(regs, sp);
-	if (HAS_HELPER(task_pt_regs)) {
-		sp = ((struct pt_regs *)bpf_task_pt_regs((void *)child))->sp;
-	} else {
-		regs = (struct pt_regs *)(BPF_CORE_READ(child, stack) + THREAD_SIZE) - 1;
-		sp = BPF_CORE_READ(regs, sp);
-	}
 	if (sp == parent_sp) {
 		inherited = bpf_map_lookup_elem(&own_stacks, &parent_key);
 		if (!inherited || inherited->mm != (u64)mm)
@@ -87,6 +80,28 @@ unknown:
 	/* What is kept may be of a dead thread, whose task and memory the kernel used again. */
 	bpf_map_delete_elem(&own_stacks, &key);
 	return 0;
+}
+
+/* The stack pointer with which a new thread will begin: its registers lie behind what the scheduler takes from its stack
+ * (copy_thread(), arch/x86/kernel/process.c, 5.10 to 7.2). */
+static __always_inline u64 first_stack_pointer(struct task_struct *child)
+{
+	struct fork_frame *frame = (struct fork_frame *)READ(child, thread.sp);
+
+	return READ(frame, regs.sp);
+}
+
+/* TP_PROTO(struct task_struct *parent, struct task_struct *child), include/trace/events/sched.h, 5.10 to
+ * 7.2. The child does not run yet; its registers are set. */
+ON_TRACEPOINT(thread_stack, sched_process_fork, struct task_struct *parent, struct task_struct *child)
+{
+	return keep_stack(child, first_stack_pointer(child));
+}
+
+/* As in sched_process_fork (lifecycle.bpf.h). */
+OR_ON_ENTRY(thread_stack, wake_up_new_task, struct task_struct *child)
+{
+	return is_kernel_made(child) ? 0 : keep_stack(child, first_stack_pointer(child));
 }
 
 enum area_kind { MAIN_STACK, THREAD_STACK, HEAP, GO_HEAP, BSS, ANONYMOUS, FILE_BACKED, SPECIAL };

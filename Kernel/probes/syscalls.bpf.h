@@ -205,26 +205,42 @@ int one_syscall_exit(struct syscall_exit_context *context)
 	return 0;
 }
 
-/* ---- sys_enter and sys_exit as events -------------------------------------------------------- */
+/* ---- sys_enter and sys_exit as events: by the pair, in either way ----------------------------- */
 
-ON_TRACEPOINT(event_sys_enter, sys_enter, struct pt_regs *regs, long id)
+static __always_inline int event_entered(long number)
 {
 	struct scratch *s = BEGIN(SYS_ENTER);
 
 	if (!s)
 		return 0;
-	set_value(s, FIELD_SYS_ENTER_SYSCALL, id);
+	set_value(s, FIELD_SYS_ENTER_SYSCALL, number);
 	return FINISH_BULK(s);
 }
 
-ON_TRACEPOINT(event_sys_exit, sys_exit, struct pt_regs *regs, long ret)
+static __always_inline int event_returned(long number)
 {
 	struct scratch *s = BEGIN(SYS_EXIT);
 
 	if (!s)
 		return 0;
-	set_value(s, FIELD_SYS_EXIT_SYSCALL, regs->orig_ax);
+	set_value(s, FIELD_SYS_EXIT_SYSCALL, number);
 	return FINISH_BULK(s);
+}
+
+ON_TRACEPOINT(event_sys_enter, sys_enter, struct pt_regs *regs, long id) { return event_entered(id); }
+
+ON_TRACEPOINT(event_sys_exit, sys_exit, struct pt_regs *regs, long ret) { return event_returned(regs->orig_ax); }
+
+SEC("tracepoint/raw_syscalls/sys_enter")
+int event_sys_enter__perf(struct all_syscalls_enter_context *context)
+{
+	return event_entered(context->number);
+}
+
+SEC("tracepoint/raw_syscalls/sys_exit")
+int event_sys_exit__perf(struct all_syscalls_exit_context *context)
+{
+	return event_returned(context->number);
 }
 
 #endif

@@ -1,4 +1,19 @@
-/* Types of the kernel: code that adds to it, and BPF. Included by vmlinux.h, whose rules are these too. */
+/* Types of the kernel: programs that it starts, code that adds to it, and BPF. Included by vmlinux.h, whose rules are
+ * these too. */
+
+struct linux_binprm {
+	struct mm_struct *mm; /* the new one, until it is in use */
+	struct file *file;
+	const char *filename;
+	const char *interp;
+	int argc, envc;
+};
+
+struct subprocess_info {
+	const char *path;
+	char **argv;
+	char **envp;
+};
 
 struct kprobe {
 	void *addr;

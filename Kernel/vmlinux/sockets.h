@@ -14,6 +14,8 @@ struct sock_common {
 
 struct sock {
 	struct sock_common __sk_common;
+	u16 sk_protocol;
+	struct socket *sk_socket;
 };
 
 struct ipv6_pinfo {
@@ -38,6 +40,10 @@ struct unix_address {
 struct unix_sock {
 	struct unix_address *addr;
 	struct sock *peer;
+};
+
+struct netlink_sock {
+	u32 portid;
 };
 
 struct socket {

@@ -18,6 +18,8 @@ internal import State
 final class ContainerWatch {
     let store = ContainerStore()
     private let names: ContainerNames
+    /// Nil where no control groups are mounted.
+    private let hierarchy: ControlGroupHierarchy?
     private let bundles = OCIBundles()
     /// Containers whose names are waited for, by group, and until when (ns since boot).
     private var awaited: [UInt64: UInt64] = [:]
@@ -34,7 +36,8 @@ final class ContainerWatch {
     private static let settledLimit = 4096
     private static let longestWait: UInt64 = 500_000_000
 
-    init(_ catalog: Catalog, _ runtimes: RuntimeRequest) {
+    init(_ catalog: Catalog, _ runtimes: RuntimeRequest, _ hierarchy: ControlGroupHierarchy?) {
+        self.hierarchy = hierarchy
         self.names = ContainerNames(files: bundles, sockets: runtimes.sockets)
         let names = catalog["cgroup_mkdir"]?.fields.map(\.name) ?? []
         let place = { (name: String) in names.firstIndex(of: name) ?? 0 }
@@ -54,17 +57,9 @@ final class ContainerWatch {
     // MARK: What happens
 
     /// Takes in what is there already. After the hooks are attached, so that nothing falls between.
-    /// - Parameter controlGroups: where their file system is mounted; nil for wherever that is.
-    func start(
-        _ sensor: Sensor, _ scope: ScopePlan.Containers, controlGroups: String?
-    ) throws(AgentError) {
+    func start(_ sensor: Sensor, _ scope: ScopePlan.Containers) {
         plans = [(0, scope)]
-        guard let mount = ControlGroupMount.unified(at: controlGroups) else {
-            guard let controlGroups else { return }
-            throw AgentError(
-                "no control group file system of version 2 is mounted at \(controlGroups); leave the path out, or give "
-                    + "one that `findmnt -t cgroup2` shows")
-        }
+        guard let mount = hierarchy?.mount else { return }
         let now = Clock.sinceBoot()
         _ = ControlGroupWalk().run(mount) { group, path in
             store.existing(group, path: path, at: now)
@@ -87,7 +82,7 @@ final class ContainerWatch {
     func take(_ event: EventView, _ sensor: Sensor) {
         switch event.event {
         case .cgroup_mkdir:
-            guard let group = unifiedGroup(event), let path = event.blob(makeFields.path) else { return }
+            guard let group = trackedGroup(event), let path = event.blob(makeFields.path) else { return }
             let bytes = unsafe path.bytes.withUnsafeBytes { unsafe Array($0.prefix { $0 != 0 }) }
             var container = store.created(group, path: bytes, at: event.time)
             if container == nil, store.container(group: group, at: event.time) == nil {
@@ -97,7 +92,7 @@ final class ContainerWatch {
             settle(sensor, group, at: event.time)
             if let container { tellLater(telling(.created, container, event)) }
         case .cgroup_rmdir:
-            guard let group = unifiedGroup(event) else { return }
+            guard let group = trackedGroup(event) else { return }
             waiting[group] = nil
             guard let container = store.removed(group, at: event.time) else { return }
             // Its files went with it.
@@ -254,8 +249,11 @@ final class ContainerWatch {
         didSet { if waiting.count > Self.settledLimit { waiting.removeAll() } }
     }
 
-    private func unifiedGroup(_ event: EventView) -> UInt64? {
-        guard event.value(makeFields.hierarchy) == 0 else { return nil }
+    /// The group that an event tells of, if it is in our hierarchy.
+    private func trackedGroup(_ event: EventView) -> UInt64? {
+        guard event.value(makeFields.hierarchy) == UInt64(hierarchy?.legacy?.hierarchy ?? 0) else {
+            return nil
+        }
         return event.value(makeFields.id)
     }
 
@@ -267,7 +265,9 @@ final class ContainerWatch {
     ) -> Container? {
         guard let candidate = ControlGroupPath.candidate(path) else { return nil }
         var identity = bundles.identity(named: candidate.id, namespace: candidate.namespace)
-        if identity == nil, let maker, Self.runtimes.contains(ProcessName(maker)) {
+        if identity == nil, let maker, Self.runtimes.contains(ProcessName(maker)),
+            !bundles.isNamespace(candidate.id)
+        {
             identity = ContainerIdentity(runtime: .unknown, id: candidate.id)
         }
         guard let identity else { return nil }

@@ -3,7 +3,7 @@ internal import Catalog
 internal import Events
 internal import Outputs
 
-/// Decodes and encodes made-up records of `openat` and `read`, as fast as it can, on this thread.
+/// Decodes and encodes made-up records of `openat`, `read` and `mprotect`, as fast as it can, on this thread.
 public enum DecodeBenchmark {
     public struct Rate: Sendable {
         public let name: String
@@ -14,14 +14,15 @@ public enum DecodeBenchmark {
         [
             measure("read (three arguments) to JSON", read()),
             measure("openat (with its path) to JSON", openat()),
+            measure("mprotect (three arguments) to decoded JSON", mprotect(), isDecoded: true),
         ]
     }
 
-    private static func measure(_ name: String, _ record: [UInt8]) -> Rate {
+    private static func measure(_ name: String, _ record: [UInt8], isDecoded: Bool = false) -> Rate {
         let catalog = Catalog.builtIn
-        var encoder = JSONEncoder(clock: Clock(), policyNames: ["default"]) { _, _, _ in
-            Array("/usr/bin/cat".utf8)
-        }
+        var encoder = JSONEncoder(
+            clock: Clock(), policyNames: ["default"], executable: { _, _, _ in Array("/usr/bin/cat".utf8) },
+            isDecoded: isDecoded)
         var best = Int.max
         let count = 200_000
         guard let event = EventView(unsafe record.span.bytes), let index = catalog.index(of: event.event)
@@ -38,6 +39,10 @@ public enum DecodeBenchmark {
 
     private static func read() -> [UInt8] {
         record(of: .read, values: [3, 0x7ffc_0000_1000, 4096, 17], blob: nil)
+    }
+
+    private static func mprotect() -> [UInt8] {
+        record(of: .mprotect, values: [0x7ffc_0000_1000, 4096, 3, 0], blob: nil)
     }
 
     private static func openat() -> [UInt8] {

@@ -1,5 +1,6 @@
 internal import Catalog
 internal import Glibc
+internal import Outputs
 public import Policies
 internal import Probes
 
@@ -12,13 +13,14 @@ public enum LoadedPolicies {
         guard !request.policies.isEmpty else {
             do throws(PolicyError) {
                 return try PolicySet(
-                    events: request.events, scopes: request.scopes, limits: request.limits, host: host,
-                    catalog: catalog)
+                    events: request.events, scopes: request.scopes, limits: request.limits,
+                    host: host(request.controlGroups), catalog: catalog)
             } catch {
                 throw AgentError(error.description, status: 2)
             }
         }
-        let (set, diagnostics) = PolicySet.load(paths: request.policies, host: host, catalog: catalog)
+        let (set, diagnostics) = PolicySet.load(
+            paths: request.policies, host: host(request.controlGroups), catalog: catalog)
         guard let set else {
             throw AgentError(diagnostics.map(\.description).joined(separator: "\n"), status: 2)
         }
@@ -27,15 +29,17 @@ public enum LoadedPolicies {
     }
 
     /// What of this host scopes may name.
-    public static var host: PolicySet.Host {
+    /// - Parameter controlGroups: where they are mounted; nil for wherever that is.
+    public static func host(_ controlGroups: String? = nil) -> PolicySet.Host {
         var information = stat()
         let hasNamespace = unsafe stat("/proc/1/ns/mnt", &information) == 0
         return PolicySet.Host(
             mountNamespace: hasNamespace ? UInt32(truncatingIfNeeded: information.st_ino) : nil,
-            controlGroup: controlGroupID)
+            controlGroup: { (try? ControlGroupHierarchy.find(at: controlGroups))?.group($0) })
     }
 
-    /// The events that this kernel does not give: those asked for by name are noted with their reasons.
+    /// The events that this kernel does not give: those asked for by name are noted with their reasons, of others all but
+    /// system calls, as what a kernel does not have is not called.
     static func unavailable(
         _ set: PolicySet, _ features: Features, _ catalog: Catalog, _ notes: inout [String]
     ) throws(AgentError) -> Set<Int> {
@@ -49,7 +53,7 @@ public enum LoadedPolicies {
             let name = catalog.events[index].name
             if named.contains(index) {
                 notes.append("this kernel cannot give \(name): \(reason)")
-            } else {
+            } else if case .hooks = catalog.events[index].source {
                 others.append(name)
             }
             missing.insert(index)
@@ -90,6 +94,10 @@ extension SensorRequest {
         wantsEnvironment = request.wantsEnvironment
         wantsArguments = request.wantsLineage
         wantsPaths = request.wantsPaths
+        targets.structures = request.outputs.contains(where: \.showsStructures)
+        targets.payload = request.outputs.map(\.payload).max() ?? 0
+        targets.descriptors = request.outputs.contains(where: \.showsDescriptors)
+        targets.entryTimes = request.outputs.contains(where: \.showsTimes)
         ringBytes = request.ringBytes
         lifecycleRingBytes = request.lifecycleRingBytes
         ringCount = request.ringCount

@@ -62,15 +62,3 @@ enum RunningProcesses {
             mountNamespace: UInt32(truncatingIfNeeded: namespace.st_ino))
     }
 }
-
-/// The id of a control group by its path: absolute, or below the v2 hierarchy. The id is the inode
-/// number of its directory (kernfs).
-func controlGroupID(_ path: String) -> UInt64? {
-    for prefix in ["", "/sys/fs/cgroup", "/sys/fs/cgroup/unified"] {
-        var information = stat()
-        let place = prefix + (path.hasPrefix("/") ? path : "/" + path)
-        guard place.hasPrefix("/sys/fs/cgroup"), unsafe stat(place, &information) == 0 else { continue }
-        if information.st_mode & S_IFMT == S_IFDIR { return UInt64(information.st_ino) }
-    }
-    return nil
-}

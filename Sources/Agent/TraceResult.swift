@@ -23,8 +23,8 @@ public struct TraceResult: Sendable {
     /// Records about processes, asked for by nobody, that were lost: paths may be missing.
     public var stateLost: UInt64 = 0
     public var malformed: UInt64 = 0
-    /// Runs of hooks that the kernel refused; what they would have reported is lost.
-    public var refusedRuns: UInt64 = 0
+    /// Runs of hooks that the kernel refused, by program; what they would have reported is lost.
+    public var refusedRuns: [String: UInt64] = [:]
     /// Returns of kernel functions that were missed, or whose entry was not kept.
     public var unpaired: UInt64 = 0
     /// Records that the kernel says it emitted and that did not come. At the end always 0, or a bug.

@@ -90,6 +90,8 @@ public final class TraceSession {
         self.catalog = catalog
         var policies = try LoadedPolicies.read(request, catalog, &notes)
         let features = Features(for: policies.events.map { catalog.events[$0] }, isThorough: false)
+        // The kernel's types, of which libbpf is about to take a copy of its own.
+        apus_return_free_memory()
         if let missing = features.missingRequirement { throw AgentError(missing.reason) }
         let unavailable = try LoadedPolicies.unavailable(policies, features, catalog, &notes)
         let namesProcesses = policies.policies.contains {
@@ -120,7 +122,8 @@ public final class TraceSession {
         judges = Judges(plan, catalog, clock)
         losses = LossReporter(catalog, now: Clock.sinceBoot())
         let processes = processes
-        let containers = ContainerWatch(catalog, request.runtimes)
+        let hierarchy = try ControlGroupHierarchy.find(at: request.controlGroups)
+        let containers = ContainerWatch(catalog, request.runtimes, hierarchy)
         self.containers = containers
         digests = request.executableHash.flatMap { ExecutableDigests($0, catalog, containers) }
         let lineage: LineageSource? =
@@ -139,7 +142,9 @@ public final class TraceSession {
         }
         self.outputs = outputs
         do {
-            sensor = try Sensor(SensorRequest(plan, request), features: features, catalog: catalog)
+            var sensed = SensorRequest(plan, request)
+            sensed.legacyControlGroups = hierarchy?.legacy
+            sensor = try Sensor(sensed, features: features, catalog: catalog)
             try ProcessTrees.write(
                 policies, plan.scope.programs, to: sensor, plan: 0, command: opened?.pid,
                 isPending: opened != nil)
@@ -147,7 +152,7 @@ public final class TraceSession {
             // The quick look at the start leaves trials out; now they may tell what is missing.
             throw AgentError(Features().missingRequirement?.reason ?? error.description)
         }
-        try containers.start(sensor, plan.scope.containers, controlGroups: request.controlGroups)
+        containers.start(sensor, plan.scope.containers)
         if let snapshot = ProcessSnapshot(sensor, arguments: request.wantsLineage) {
             processes.enter(snapshot)
         }

@@ -14,7 +14,7 @@ public struct EventDefinition: Sendable {
     public let name: String
     public let sets: [String]
     /// In output order. A system call's last field is `returnValue`.
-    public let fields: [FieldDefinition]
+    public internal(set) var fields: [FieldDefinition]
     public let source: EventSource
     /// One sentence.
     public let about: String
@@ -22,6 +22,10 @@ public struct EventDefinition: Sendable {
     public var kernelFieldCount: Int { fields.firstIndex { $0.provenance.contains(.agent) } ?? fields.count }
     /// There are so many of it that it gives way to others when a ring is nearly full.
     public internal(set) var isBulk = false
+    /// A system call whose other arguments depend on one of them.
+    public internal(set) var forms: CallForms?
+    /// What a system call returns where it does not fail, as ``CallCase/result``.
+    public internal(set) var result: String?
 }
 
 /// Where an event comes from.
@@ -59,6 +63,14 @@ public enum FieldType: String, Sendable, CaseIterable {
     case timespec
     /// Nanoseconds since boot in the record, since 1970 in the output.
     case time
+
+    /// One integer, which may stand for a constant or for flags.
+    var isNumber: Bool {
+        switch self {
+        case .int32, .uint32, .int64, .uint64, .uint16: true
+        default: false
+        }
+    }
 }
 
 /// Which way data goes through a pointer.
@@ -76,19 +88,38 @@ public enum LengthSource: Sendable, Equatable {
     /// The 32-bit integer that the argument points at.
     case pointedBy(Int)
     case returnValue
+    /// The argument tells a number of bits.
+    case bits(Int)
 }
 
 public struct FieldDefinition: Sendable {
     public let name: String
     public let type: FieldType
+    /// The table of `Catalog/symbols` with the names of its numbers: of constants, or of flags. Only numbers
+    /// have one; a number without means itself, or what it means depends on another field.
+    public let symbols: String?
+    /// What a pointer points at.
+    public internal(set) var structure: StructureDefinition?
     /// For what is, or is reached through, a user pointer.
     public let direction: Direction?
     public let length: LengthSource?
+    /// `length` counts structures, and not bytes.
+    public let isArray: Bool
     /// May be null or missing.
     public let isOptional: Bool
     /// Where the printed value comes from.
     public let provenance: Provenance
     public let about: String
+
+    /// A descriptor, of the caller's table of open files.
+    public var isDescriptor: Bool { symbols == Self.descriptor || isDirectory }
+    /// A descriptor of a directory, or `AT_FDCWD` for the one that the caller is in.
+    public var isDirectory: Bool { symbols == "dir_fd" }
+    /// What numbers are in place of a table that are descriptors; for results too.
+    public static let descriptor = "fd"
+
+    /// The argument that says how many bits a set has.
+    public var countOfBits: Int? { if case .bits(let index) = length { index } else { nil } }
 
     /// For an address: where what it points at comes from.
     public var targetProvenance: Provenance? {

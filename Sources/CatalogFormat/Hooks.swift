@@ -27,8 +27,13 @@ public struct HookPlace: Sendable, Equatable {
         /// The tracepoints of single system calls.
         case callsEnter = "calls_enter"
         case callsExit = "calls_exit"
+        /// The entry of a kernel function next to a tracepoint, and a perf tracepoint of `raw_syscalls`: in place of a
+        /// tracepoint on kernels that preempt its programs, which they never do with these.
+        case kprobe, perf
 
-        public var isFunction: Bool { self == .entry || self == .exit }
+        public var isFunction: Bool { self == .entry || self == .exit || self == .kprobe }
+        /// Whether it is taken only where others may lose runs, and then goes first.
+        public var isNeverPreempted: Bool { self == .kprobe || self == .perf }
     }
 
     /// As in the catalogue, without parameters: `entry:security_file_open`.
@@ -87,8 +92,8 @@ extension HookPlace {
         var parameters: [Substring] = []
         var calls: [Substring] = []
         switch kind {
-        case .tracepoint: break
-        case .entry, .exit:
+        case .tracepoint, .perf: break
+        case .entry, .exit, .kprobe:
             guard target.last == ")", let parenthesis = target.firstIndex(of: "(") else {
                 return (
                     nil, "'\(text)' must say what the function takes, as \(kind.rawValue):function(file, int)"
@@ -129,12 +134,6 @@ extension HookPlace {
     private static func list(_ text: Substring) -> [Substring] {
         let text = trimmed(text)
         return text.isEmpty ? [] : text.split(separator: ",", omittingEmptySubsequences: false).map(trimmed)
-    }
-
-    private static func trimmed(_ text: Substring) -> Substring {
-        var text = text.drop { $0 == " " || $0 == "\t" }
-        while text.last == " " || text.last == "\t" { text = text.dropLast() }
-        return text
     }
 
     private static func range(of word: String, in text: Substring) -> Range<Substring.Index>? {

@@ -9,24 +9,46 @@ public struct CatalogError: Error, CustomStringConvertible {
 /// Reads catalogue files: rows of system calls, and entries of other events.
 ///
 /// ```
-/// name (trait) | x86-64 number | i386 number | id | sets | argument: type{options}, ... | about
+/// name (trait) | x86-64 number | i386 number | id | sets | argument: type<table>{options}, ... | about
 ///
 /// event NAME ID [SETS]
 /// hook KIND:TARGET(PARAMETERS) [by PROGRAM] [optional]    or: hook agent
 /// or KIND:TARGET(PARAMETERS) [by PROGRAM]
 /// class bulk
 /// about SENTENCE
-/// field NAME: TYPE TAGS | meaning
+/// field NAME: TYPE<TABLE> TAGS | meaning
+///
+/// struct NAME BYTES [any] [= WHAT IT IS IN C]
+/// member NAME: TYPE<TABLE> OFFSET [= ITS NAME IN C]
+///
+/// form CALL... by ARGUMENT<TABLE> [& MASK]
+/// case NAME... [by ARGUMENT<TABLE> [& MASK]] : ARGUMENT, ARGUMENT: TYPE<TABLE>{OPTIONS}... [= TABLE]
+/// when NAME... : ARGUMENT, ARGUMENT: TYPE<TABLE>{OPTIONS}... [= TABLE]
 /// ```
+///
+/// `<TABLE>` names a table of `Catalog/symbols`, for numbers that stand for its constants; behind `pointer` it names
+/// a structure.
 public struct CatalogParser {
-    private var file = ""
-    private var line = 0
+    var file = ""
+    var line = 0
     private var rows: [EventDefinition] = []
     private var entries: [EventDefinition] = []
     /// Where each event stands, by its name; faults found at the end are reported there.
     private var places: [String: (file: String, line: Int)] = [:]
     private var placesOfIDs: [EventID: String] = [:]
+    private var structures: [String: StructureDefinition] = [:]
+    private var placesOfStructures: [(name: String, file: String, line: Int)] = []
+    /// The structure whose members follow.
+    private var openStructure: String?
+    /// Names of structures that pointers of an event point at, by the event's and the field's name.
+    private var pointedAt: [String: [String: String]] = [:]
     private var open: OpenEntry?
+    /// The lines of forms; they are read at the end, when all calls and structures are known.
+    var forms: [FormLines] = []
+    /// Arguments of the call whose forms are read, as they were written: most stand in several cases.
+    var knownArguments: [Substring: (index: Int, field: FieldDefinition)] = [:]
+    /// The line above was of a form.
+    private(set) var isFormOpen = false
 
     private struct OpenEntry {
         var name: String
@@ -48,7 +70,7 @@ public struct CatalogParser {
     {
         var parser = CatalogParser()
         for file in files { try parser.parse(file.name, file.text) }
-        return parser.finish()
+        return try parser.finish()
     }
 
     private mutating func parse(_ name: String, _ text: Substring) throws(CatalogError) {
@@ -58,9 +80,27 @@ public struct CatalogParser {
             line += 1
             let text = trimmed(raw)
             if text.isEmpty || text.utf8.first == UInt8(ascii: "#") { continue }
+            if let rest = after("case ", text) {
+                try addCase(rest)
+                continue
+            }
+            if let rest = after("when ", text) {
+                try addFurther(rest)
+                continue
+            }
+            isFormOpen = false
             if let rest = after("event ", text) {
                 try closeEntry()
                 try openEntry(rest)
+            } else if let rest = after("struct ", text) {
+                try closeEntry()
+                try openStructure(rest)
+            } else if let rest = after("member ", text) {
+                try member(rest)
+            } else if let rest = after("form ", text) {
+                try closeEntry()
+                forms.append(FormLines(file: file, line: line, text: rest))
+                isFormOpen = true
             } else if open != nil {
                 try entryLine(text)
             } else {
@@ -68,12 +108,59 @@ public struct CatalogParser {
             }
         }
         try closeEntry()
+        isFormOpen = false
     }
 
-    private func finish() -> [EventDefinition] {
+    private mutating func finish() throws(CatalogError) -> [EventDefinition] {
+        let unresolved = structures
+        for place in placesOfStructures {
+            (file, line) = (place.file, place.line)
+            if let message = structures[place.name]?.resolve(unresolved) { throw fault(message) }
+        }
         var all = entries + rows.sorted { $0.id < $1.id }
-        for index in all.indices { all[index].index = index }
+        for index in all.indices {
+            all[index].index = index
+            guard let named = pointedAt[all[index].name] else { continue }
+            for place in all[index].fields.indices {
+                guard let name = named[all[index].fields[place].name] else { continue }
+                if structures[name] == nil, let place = places[all[index].name] { (file, line) = place }
+                all[index].fields[place].structure = try structure(name)
+            }
+        }
+        try resolveForms(of: &all, calls: entries.count..<all.count)
         return all
+    }
+
+    func structure(_ name: String) throws(CatalogError) -> StructureDefinition {
+        if let structure = structures[name] { return structure }
+        throw fault("there is no structure '\(name)'; write 'struct \(name) BYTES' and its members")
+    }
+
+    // MARK: Structures
+
+    private mutating func openStructure(_ text: Substring) throws(CatalogError) {
+        let (structure, message) = StructureDefinition.parse(cut(text, at: " "))
+        guard let structure else { throw fault(message) }
+        guard structures[structure.name] == nil else {
+            throw fault("a structure named '\(structure.name)' stands already somewhere else")
+        }
+        structures[structure.name] = structure
+        placesOfStructures.append((structure.name, file, line))
+        openStructure = structure.name
+    }
+
+    private mutating func member(_ text: Substring) throws(CatalogError) {
+        guard let name = openStructure, open == nil else {
+            throw fault("'member' needs a struct line above it")
+        }
+        let words = StructureDefinition.layout(cut(text, at: " "))
+        guard words.count == 3, words[0].utf8.last == UInt8(ascii: ":") else {
+            throw fault("a member is 'member NAME: TYPE OFFSET'")
+        }
+        let (spelling, options) = try cutOptions(words[1])
+        let (type, named) = try cutTable(spelling)
+        let message = structures[name]?.add(words[0].dropLast(), type, named: named, options, words[2])
+        if let message { throw fault(message) }
     }
 
     /// Notes that an event stands on a line, and refuses a second with its name or id.
@@ -95,16 +182,26 @@ public struct CatalogParser {
             throw fault("a system call is 7 columns separated by '|', this line has \(columns.count)")
         }
         guard let id = UInt32(columns[3]) else { throw fault("'\(columns[3])' is no event id") }
-        let arguments = columns[5] == "-" ? [] : splitArguments(columns[5]).map(trimmed)
+        let (taken, result) = try cutResult(columns[5])
+        guard result == nil || result == FieldDefinition.descriptor else {
+            throw fault("the result of a row is 'fd' or nothing; forms have others")
+        }
+        let arguments = taken == "-" ? [] : splitArguments(taken).map(trimmed)
         guard arguments.count <= 6 else { throw fault("a system call has at most 6 arguments") }
         let (name, trait) = try nameAndTrait(columns[0])
-        let names = arguments.map { String(trimmed($0.prefix { $0 != ":" })) }
+        let names = arguments.map { String(trimmed(Substring($0.utf8.prefix { $0 != UInt8(ascii: ":") }))) }
         var fields: [FieldDefinition] = []
-        for argument in arguments { fields.append(try self.argument(argument, names)) }
+        for argument in arguments {
+            let (field, structure) = try self.argument(argument, names)
+            fields.append(field)
+            if let structure { pointedAt[name, default: [:]][field.name] = structure }
+        }
         fields.append(
             FieldDefinition(
-                name: "returnValue", type: .int64, direction: nil, length: nil, isOptional: false,
-                provenance: .kernel, about: "what the call returned; a negative errno when it failed"))
+                name: "returnValue", type: .int64, symbols: "errno", direction: nil, length: nil,
+                isArray: false, isOptional: false, provenance: .kernel,
+                about: (result == nil ? "what the call returned" : "a descriptor")
+                    + "; a negative errno when it failed"))
         try claim(name, EventID(rawValue: id), line: line)
         rows.append(
             EventDefinition(
@@ -112,13 +209,15 @@ public struct CatalogParser {
                 sets: list(columns[4]), fields: fields,
                 source: .systemCall(
                     number: try number(columns[1]), compatNumber: try number(columns[2]), trait: trait),
-                about: String(columns[6]), isBulk: true))
+                about: String(columns[6]), isBulk: true, result: result))
     }
 
     private func nameAndTrait(_ text: Substring) throws(CatalogError) -> (String, SystemCallTrait?) {
-        guard let parenthesis = text.firstIndex(of: "(") else { return (String(text), nil) }
-        let word = text[text.index(after: parenthesis)...].dropLast()
-        guard text.last == ")", let trait = SystemCallTrait(rawValue: String(word)) else {
+        guard let parenthesis = text.utf8.firstIndex(of: UInt8(ascii: "(")) else {
+            return (String(text), nil)
+        }
+        let word = Substring(text.utf8[text.utf8.index(after: parenthesis)...].dropLast())
+        guard text.utf8.last == UInt8(ascii: ")"), let trait = SystemCallTrait(rawValue: String(word)) else {
             let known = SystemCallTrait.allCases.map(\.rawValue).joined(separator: ", ")
             throw fault("'\(word)' is no trait; there are \(known)")
         }
@@ -133,30 +232,37 @@ public struct CatalogParser {
         return number
     }
 
-    private func argument(_ text: Substring, _ names: [String]) throws(CatalogError) -> FieldDefinition {
-        guard let colon = text.firstIndex(of: ":") else { throw fault("'\(text)' lacks ': type'") }
-        var typeName = trimmed(text[text.index(after: colon)...])
-        var options: [Substring] = []
-        if let brace = typeName.firstIndex(of: "{") {
-            guard typeName.last == "}" else { throw fault("'\(text)' lacks a closing '}'") }
-            let inner = typeName[typeName.index(after: brace)...].dropLast()
-            options = cut(inner, at: ",").map(trimmed)
-            typeName = typeName[..<brace]
+    func argument(
+        _ text: Substring, _ names: [String]
+    ) throws(CatalogError) -> (FieldDefinition, structure: String?) {
+        guard let colon = text.utf8.firstIndex(of: UInt8(ascii: ":")) else {
+            throw fault("'\(text)' lacks ': type'")
         }
-        let type = try fieldType(typeName)
+        let (typeName, options) = try cutOptions(trimmed(text[text.utf8.index(after: colon)...]))
+        let (type, named) = try typeAndTable(typeName)
         var direction: Direction?
         var length: LengthSource?
+        var isArray = false
         var isOptional = false
         for option in options {
             if option == "opt" {
                 isOptional = true
             } else if let source = after("len=", option) {
                 length = try lengthSource(source, names)
+            } else if let source = after("count=", option) {
+                length = try lengthSource(source, names)
+                isArray = true
+            } else if let source = after("bits=", option) {
+                guard case .argument(let index) = try lengthSource(source, names) else {
+                    throw fault("bits= names an argument")
+                }
+                length = .bits(index)
             } else if let known = Direction(rawValue: String(option)) {
                 direction = known
             } else {
                 throw fault(
-                    "'\(option)' is no option; there are in, out, out-failed, inout, opaque, opt, len=")
+                    "'\(option)' is no option; there are in, out, out-failed, inout, opaque, opt, len=, count=, bits="
+                )
             }
         }
         let reachesThroughPointer = [.string, .stringArray, .socketAddress, .int32Pair, .timespec].contains(
@@ -169,9 +275,22 @@ public struct CatalogParser {
             reachesThroughPointer
             ? .throughUserPointer(direction ?? .in, isOptional: isOptional)
             : isOptional ? [.kernel, .optional] : .kernel
-        return FieldDefinition(
-            name: String(trimmed(text[..<colon])), type: type, direction: direction, length: length,
-            isOptional: isOptional, provenance: provenance, about: "")
+        guard !isArray || type == .pointer && named != nil else {
+            throw fault("'\(text)' counts structures, and names none: pointer<NAME>")
+        }
+        let field = FieldDefinition(
+            name: String(trimmed(text[..<colon])), type: type, symbols: type == .pointer ? nil : named,
+            direction: direction, length: length, isArray: isArray, isOptional: isOptional,
+            provenance: provenance, about: "")
+        return (field, type == .pointer ? named : nil)
+    }
+
+    /// `TYPE{OPTION,OPTION}`.
+    private func cutOptions(_ text: Substring) throws(CatalogError) -> (Substring, [Substring]) {
+        guard let brace = text.utf8.firstIndex(of: UInt8(ascii: "{")) else { return (text, []) }
+        guard text.utf8.last == UInt8(ascii: "}") else { throw fault("'\(text)' lacks a closing '}'") }
+        let inner = Substring(text.utf8[text.utf8.index(after: brace)...].dropLast())
+        return (text[..<brace], cut(inner, at: ",").map(trimmed))
     }
 
     private func lengthSource(_ text: Substring, _ names: [String]) throws(CatalogError) -> LengthSource {
@@ -233,10 +352,10 @@ public struct CatalogParser {
 
     private func entryField(_ text: Substring) throws(CatalogError) -> FieldDefinition {
         let halves = cut(text, at: "|", maxSplits: 1).map(trimmed)
-        guard halves.count == 2, let colon = halves[0].firstIndex(of: ":") else {
+        guard halves.count == 2, let colon = halves[0].utf8.firstIndex(of: UInt8(ascii: ":")) else {
             throw fault("a field is 'field NAME: TYPE TAGS | meaning'")
         }
-        let words = cut(halves[0][halves[0].index(after: colon)...], at: " ")
+        let words = cut(halves[0][halves[0].utf8.index(after: colon)...], at: " ")
         guard let typeName = words.first else { throw fault("this field has no type") }
         var provenance: Provenance = []
         for tag in words.dropFirst() {
@@ -252,9 +371,11 @@ public struct CatalogParser {
         guard !provenance.isDisjoint(with: [.kernel, .user, .agent]) else {
             throw fault("say where the field is read: K, U or AGENT")
         }
+        let (type, symbols) = try typeAndTable(typeName)
+        guard type != .pointer || symbols == nil else { throw fault("only arguments point at structures") }
         return FieldDefinition(
-            name: String(trimmed(halves[0][..<colon])), type: try fieldType(typeName), direction: nil,
-            length: nil, isOptional: provenance.contains(.optional), provenance: provenance,
+            name: String(trimmed(halves[0][..<colon])), type: type, symbols: symbols, direction: nil,
+            length: nil, isArray: false, isOptional: provenance.contains(.optional), provenance: provenance,
             about: String(halves[1]))
     }
 
@@ -280,63 +401,41 @@ public struct CatalogParser {
 
     // MARK: Words
 
+    /// `TYPE` or `TYPE<TABLE>`, and for pointers `pointer<STRUCTURE>`.
+    func typeAndTable(_ text: Substring) throws(CatalogError) -> (FieldType, named: String?) {
+        let (spelling, name) = try cutTable(text)
+        let type = try fieldType(spelling)
+        guard name == nil || type.isNumber || type == .pointer else {
+            throw fault("'\(text)' names a table, and only integers have one")
+        }
+        return (type, name)
+    }
+
+    func cutTable(_ text: Substring) throws(CatalogError) -> (Substring, named: String?) {
+        guard let angle = text.utf8.firstIndex(of: UInt8(ascii: "<")) else { return (text, nil) }
+        let table = text.utf8[text.utf8.index(after: angle)...]
+        guard table.last == UInt8(ascii: ">") else { throw fault("'\(text)' lacks a closing '>'") }
+        let name = Substring(table.dropLast())
+        guard isTableName(name) else {
+            throw fault("'\(name)' is no name of a table: a small letter, then those, digits and _")
+        }
+        return (text[..<angle], String(name))
+    }
+
+    func isTableName(_ text: Substring) -> Bool {
+        let letters = UInt8(ascii: "a")...UInt8(ascii: "z")
+        let digits = UInt8(ascii: "0")...UInt8(ascii: "9")
+        guard let first = text.utf8.first, letters.contains(first) else { return false }
+        return text.utf8.allSatisfy { letters.contains($0) || digits.contains($0) || $0 == UInt8(ascii: "_") }
+    }
+
     private func fieldType(_ text: Substring) throws(CatalogError) -> FieldType {
         if let type = FieldType(rawValue: String(text)) { return type }
         let known = FieldType.allCases.map(\.rawValue).joined(separator: ", ")
         throw fault("'\(text)' is no type; there are \(known)")
     }
 
-    private func fault(_ message: String) -> CatalogError {
+    func fault(_ message: String) -> CatalogError {
         CatalogError(file: file, line: line, message: message)
-    }
-
-    /// Splits at an ASCII character. By bytes, as this is read at each start, and characters of Swift take ten times as
-    /// long.
-    private func cut(
-        _ text: Substring, at separator: Unicode.Scalar, maxSplits: Int = .max, keepsEmpty: Bool = false
-    ) -> [Substring] {
-        text.utf8.split(
-            separator: UInt8(truncatingIfNeeded: separator.value), maxSplits: maxSplits,
-            omittingEmptySubsequences: !keepsEmpty
-        ).map(Substring.init)
-    }
-
-    /// Splits at commas outside braces.
-    private func splitArguments(_ text: Substring) -> [Substring] {
-        var parts: [Substring] = []
-        var start = text.startIndex
-        var depth = 0
-        for index in text.utf8.indices {
-            switch text.utf8[index] {
-            case UInt8(ascii: "{"): depth += 1
-            case UInt8(ascii: "}"): depth -= 1
-            case UInt8(ascii: ",") where depth == 0:
-                parts.append(text[start..<index])
-                start = text.utf8.index(after: index)
-            default: break
-            }
-        }
-        parts.append(text[start...])
-        return parts
-    }
-
-    private func list(_ text: Substring) -> [String] {
-        text == "-" ? [] : cut(text, at: ",").map { String(trimmed($0)) }
-    }
-
-    private func after(_ prefix: String, _ text: Substring) -> Substring? {
-        guard text.utf8.starts(with: prefix.utf8) else { return nil }
-        return trimmed(text[text.utf8.index(text.startIndex, offsetBy: prefix.utf8.count)...])
-    }
-
-    private func trimmed(_ text: Substring) -> Substring {
-        var text = text
-        while text.utf8.first == UInt8(ascii: " ") || text.utf8.first == UInt8(ascii: "\t") {
-            text = text.dropFirst()
-        }
-        while text.utf8.last == UInt8(ascii: " ") || text.utf8.last == UInt8(ascii: "\t") {
-            text = text.dropLast()
-        }
-        return text
     }
 }

@@ -6,7 +6,11 @@ public import Catalog
 /// hostile record stays inside it.
 public struct EventView: ~Escapable {
     private let bytes: RawSpan
+    /// Values before the blobs, and how many of them are fields of the event.
     private let valueCount: Int
+    private let fieldCount: Int
+    /// A bit for each field that has no value in this record.
+    private let absent: UInt64
     /// Bit set of policies; 0 when the record is for the state stores only. The kernel's, until those are
     /// taken out that user space decided against.
     public var policies: UInt64
@@ -21,8 +25,22 @@ public struct EventView: ~Escapable {
         let size = Int(unsafe bytes.unsafeLoadUnaligned(fromByteOffset: 12, as: UInt32.self))
         let count = Int(unsafe bytes.unsafeLoadUnaligned(fromByteOffset: 99, as: UInt8.self))
         guard size <= bytes.byteCount, Self.headerBytes + count * 8 <= size else { return nil }
+        let flags = unsafe bytes.unsafeLoadUnaligned(fromByteOffset: 98, as: UInt8.self)
+        var fields = count
+        var absent: UInt64 = 0
+        if flags & UInt8(APUS_RECORD_TIMED | APUS_RECORD_ABSENT) != 0 {
+            if flags & UInt8(APUS_RECORD_TIMED) != 0 { fields -= 1 }
+            if flags & UInt8(APUS_RECORD_ABSENT) != 0 { fields -= 1 }
+            guard fields >= 0 else { return nil }
+            if flags & UInt8(APUS_RECORD_ABSENT) != 0 {
+                absent = unsafe bytes.unsafeLoadUnaligned(
+                    fromByteOffset: Self.headerBytes + (count - 1) * 8, as: UInt64.self)
+            }
+        }
         self.bytes = bytes.extracting(first: size)
         valueCount = count
+        fieldCount = fields
+        self.absent = absent
         policies = unsafe bytes.unsafeLoadUnaligned(fromByteOffset: 16, as: UInt64.self)
     }
 
@@ -74,29 +92,112 @@ public struct EventView: ~Escapable {
     }
 
     /// The 64-bit value of a field: the scalar itself, or the address that a pointer held.
-    /// Nil when the record has fewer fields than the catalogue says.
+    /// Nil when the record has fewer fields than the catalogue says, or this one does not apply.
     @inline(__always)
     public func value(_ field: Int) -> UInt64? {
-        guard field >= 0, field < valueCount else { return nil }
+        guard field >= 0, field < fieldCount, absent >> UInt64(field) & 1 == 0 else { return nil }
         return load(Self.headerBytes + field * 8, as: UInt64.self)
     }
 
-    /// What was read through the pointer of a field; nil when nothing was.
+    /// Nanoseconds from a system call's entry to its return, by the clock on the wall. Nil where nobody asked for it or
+    /// the call had begun before it could be seen, and for what is no call.
+    @inline(__always)
+    public var duration: UInt64? {
+        guard load(98, as: UInt8.self) & UInt8(APUS_RECORD_TIMED) != 0 else { return nil }
+        let entered = load(Self.headerBytes + fieldCount * 8, as: UInt64.self)
+        return time >= entered ? time - entered : nil
+    }
+
+    /// What was read through the pointer of a field; nil when nothing was. What was read twice, as the call changes it or
+    /// not all of it was in memory before, is as it was read last.
     @inline(__always)
     @_lifetime(copy self)
     public func blob(_ field: Int) -> BlobView? {
         var at = Self.headerBytes + valueCount * 8
-        while at + 8 <= bytes.byteCount {
-            let length = Int(load(at + 4, as: UInt32.self))
-            guard length <= bytes.byteCount - at - 8 else { return nil }
-            if Int(load(at, as: UInt8.self)) == field {
-                return BlobView(
-                    bytes: bytes.extracting(at + 8..<at + 8 + length), flags: load(at + 1, as: UInt8.self),
-                    count: load(at + 2, as: UInt16.self))
+        var found: Int?
+        while let next = end(ofBlobAt: at) {
+            let flags = load(at + 1, as: UInt8.self)
+            if Int(load(at, as: UInt8.self)) == field && flags & BlobView.plainMask == 0 { found = at }
+            at = next
+        }
+        guard let found else { return nil }
+        return view(ofBlobAt: found)
+    }
+
+    /// Of what a call changes, what it was given; nil where that was not read.
+    @_lifetime(copy self)
+    public func given(_ field: Int) -> BlobView? {
+        first(field, BlobView.plainMask | UInt8(APUS_BLOB_RESULT), equals: 0)
+    }
+
+    /// What the descriptor that a field is was open on: an argument when the call was entered, a result when it returned.
+    /// Nil where it was not open or nobody asked.
+    @_lifetime(copy self)
+    public func descriptor(_ field: Int) -> DescriptorView? {
+        guard let blob = first(field, BlobView.plainMask, equals: UInt8(APUS_BLOB_DESCRIPTOR)) else {
+            return nil
+        }
+        return DescriptorView(blob)
+    }
+
+    /// The first blob of a field whose flags are those, of the flags in a mask.
+    @_lifetime(copy self)
+    private func first(_ field: Int, _ mask: UInt8, equals flags: UInt8) -> BlobView? {
+        var at = Self.headerBytes + valueCount * 8
+        while let next = end(ofBlobAt: at) {
+            if Int(load(at, as: UInt8.self)) == field, load(at + 1, as: UInt8.self) & mask == flags {
+                return view(ofBlobAt: at)
             }
-            at += 8 + (length + 7) & ~7
+            at = next
         }
         return nil
+    }
+
+    /// The same of one whose number stands at an offset of a blob.
+    @_lifetime(copy self)
+    public func descriptor(behind parent: borrowing BlobView, at offset: Int) -> DescriptorView? {
+        guard let blob = blob(behind: parent, at: offset), blob.isDescriptor else { return nil }
+        return DescriptorView(blob)
+    }
+
+    /// A part of what is told of a descriptor.
+    @_lifetime(copy self)
+    public func part(_ part: DescriptorView.Part, of descriptor: borrowing DescriptorView) -> BlobView? {
+        blob(behind: descriptor.blob, at: Int(part.rawValue))
+    }
+
+    /// What the pointer at an offset of a blob leads to; nil when nothing was read there.
+    @_lifetime(copy self)
+    public func blob(behind parent: borrowing BlobView, at offset: Int) -> BlobView? {
+        var at = parent.end
+        while let next = end(ofBlobAt: at) {
+            let level = load(at + 1, as: UInt8.self) & BlobView.levelMask
+            guard level > parent.level else { return nil }
+            if level == parent.level + BlobView.levelStep, Int(load(at + 2, as: UInt16.self)) == offset {
+                return view(ofBlobAt: at)
+            }
+            at = next
+        }
+        return nil
+    }
+
+    /// Where the next one is; nil where there is no whole blob.
+    @inline(__always)
+    private func end(ofBlobAt at: Int) -> Int? {
+        guard at + 8 <= bytes.byteCount else { return nil }
+        let length = Int(load(at + 4, as: UInt32.self))
+        guard length <= bytes.byteCount - at - 8 else { return nil }
+        return at + 8 + (length + 7) & ~7
+    }
+
+    /// `at` must be that of a whole blob.
+    @inline(__always)
+    @_lifetime(copy self)
+    private func view(ofBlobAt at: Int) -> BlobView {
+        let length = Int(load(at + 4, as: UInt32.self))
+        return BlobView(
+            bytes: bytes.extracting(at + 8..<at + 8 + length), flags: load(at + 1, as: UInt8.self),
+            count: load(at + 2, as: UInt16.self), end: at + 8 + (length + 7) & ~7)
     }
 
     /// The text of a string field; nil when it was not read. What a call wrote with a length may
@@ -113,9 +214,10 @@ public struct EventView: ~Escapable {
         return bytes
     }
 
+    /// Text in so many bytes, which a NUL ends if there is one.
     @inline(__always)
     @_lifetime(copy bytes)
-    static func untilNUL(_ bytes: RawSpan) -> RawSpan {
+    package static func untilNUL(_ bytes: RawSpan) -> RawSpan {
         var length = 0
         while length < bytes.byteCount, unsafe bytes.unsafeLoad(fromByteOffset: length, as: UInt8.self) != 0 {
             length += 1
@@ -133,14 +235,29 @@ public struct BlobView: ~Escapable {
     private let flags: UInt8
     /// Elements of a string array; 1 otherwise.
     public let count: UInt16
+    /// Where the next blob of the record begins.
+    fileprivate let end: Int
+
+    fileprivate static let levelStep = UInt8(1 << APUS_BLOB_LEVEL_SHIFT)
+    fileprivate static let levelMask = UInt8(APUS_BLOB_LEVELS << APUS_BLOB_LEVEL_SHIFT)
+    /// A field's own has none of these.
+    fileprivate static let plainMask = levelMask | UInt8(APUS_BLOB_DESCRIPTOR)
 
     @_lifetime(copy bytes)
-    init(bytes: RawSpan, flags: UInt8, count: UInt16) {
+    fileprivate init(bytes: RawSpan, flags: UInt8, count: UInt16, end: Int) {
         self.bytes = bytes
         self.flags = flags
         self.count = count
+        self.end = end
     }
 
+    /// How many pointers away it is from the field's own.
+    fileprivate var level: UInt8 { flags & Self.levelMask }
+
+    fileprivate var isDescriptor: Bool { flags & UInt8(APUS_BLOB_DESCRIPTOR) != 0 }
+
+    /// It is what a call left of what it was given.
+    public var isResult: Bool { flags & UInt8(APUS_BLOB_RESULT) != 0 }
     /// There was more than the limit.
     public var isTruncated: Bool { flags & UInt8(APUS_BLOB_TRUNCATED) != 0 }
     /// An input that was not in memory at entry and was read at exit.

@@ -171,6 +171,11 @@ public struct CompiledExpression: Sendable {
             }
         case .bool, .double, .structure: break
         }
+        guard !values.isEmpty else {
+            // Never, but unknown where the operand is.
+            let isItself = Expression.compare(.equal, operand, operand)
+            return try add(.and([isItself, .not(isItself)]))
+        }
         return try add(.or(values.map { .compare(.equal, operand, .literal($0)) }))
     }
 }

@@ -114,7 +114,11 @@ internal import Glibc
     /// Lower-case hexadecimal with `0x`.
     mutating func append(hexadecimal value: UInt64) {
         append("0x")
-        let digits = max(1, (67 - value.leadingZeroBitCount) / 4)
+        append(value, hexadecimalDigits: max(1, (67 - value.leadingZeroBitCount) / 4))
+    }
+
+    /// The lowest digits of a number, in lower case.
+    mutating func append(_ value: UInt64, hexadecimalDigits digits: Int) {
         for place in stride(from: digits - 1, through: 0, by: -1) {
             let digit = UInt8(truncatingIfNeeded: value >> UInt64(place * 4) & 15)
             append(digit < 10 ? UInt8(ascii: "0") + digit : UInt8(ascii: "a") + digit - 10)

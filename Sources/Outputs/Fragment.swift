@@ -31,6 +31,7 @@ extension ByteBuffer {
 @safe struct Template {
     @safe struct Field {
         let type: FieldType
+        let words: NumberWords
         /// `,{"name":"dirfd"`, without the comma for the first.
         let text: Fragment
     }
@@ -43,6 +44,8 @@ extension ByteBuffer {
     let fieldCount: Int
     /// Of them, those of each record: what else there is the agent adds at the end, when it is asked for.
     let kernelFieldCount: Int
+    /// In words they depend on one of them.
+    let hasForms: Bool
     /// Upper bound of the event's output without its text and its thread.
     let room: Int
 
@@ -53,22 +56,26 @@ extension ByteBuffer {
         unsafe fields = nil
         fieldCount = 0
         kernelFieldCount = 0
+        hasForms = false
         room = 0
     }
 
-    init(policies: UInt64, head: [UInt8], event: EventDefinition) {
+    init(policies: UInt64, head: [UInt8], event: EventDefinition, isDecoded: Bool) {
         self.policies = policies
         self.head = Fragment(head)
         fieldCount = event.fields.count
         kernelFieldCount = event.kernelFieldCount
+        hasForms = isDecoded && event.forms != nil
         let fields = UnsafeMutablePointer<Field>.allocate(capacity: max(1, event.fields.count))
         var room = head.count
         for (index, field) in event.fields.enumerated() {
             let text = Array("\(index == 0 ? "" : ","){\"name\":\"\(field.name)\"".utf8)
-            unsafe (fields + index).initialize(to: Field(type: field.type, text: Fragment(text)))
+            let words = isDecoded ? NumberWords(field) : .none
+            unsafe (fields + index).initialize(
+                to: Field(type: field.type, words: words, text: Fragment(text)))
             // An IPv6 socket address is the longest value beside credentials, and beside text, which the
             // record's size bounds.
-            room += text.count + (field.type == .credentials ? Credentials.jsonRoom : 192)
+            room += text.count + (field.type == .credentials ? Credentials.jsonRoom : 192) + words.room
         }
         self.room = room
         unsafe self.fields = fields

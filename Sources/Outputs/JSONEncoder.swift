@@ -16,6 +16,13 @@ public struct JSONEncoder: ~Copyable {
     private let container: (_ group: UInt64, _ time: UInt64) -> ShownContainer?
     private let lineage: LineageSource?
     private let environment: EnvironmentField
+    /// Numbers are said in words where they have some, and structures by their members.
+    private let isDecoded: Bool
+    /// Buffers are shown by their contents, where these were read.
+    private let showsPayload: Bool
+    /// A descriptor is text with what it is open on: `3=/etc/passwd`.
+    private let showsDescriptors: Bool
+    private var layouts: FieldLayouts
 
     private var time = CachedSecond()
     private var threadTime = CachedSecond()
@@ -32,9 +39,14 @@ public struct JSONEncoder: ~Copyable {
         executable: @escaping (_ process: UInt32, _ start: UInt64, _ time: UInt64) -> [UInt8],
         container: @escaping (_ group: UInt64, _ time: UInt64) -> ShownContainer? = { _, _ in nil },
         lineage: LineageSource? = nil,
-        redaction: SecretRedaction = SecretRedaction()
+        redaction: SecretRedaction = SecretRedaction(),
+        isDecoded: Bool = false, showsPayload: Bool = false, showsDescriptors: Bool = false
     ) {
         self.catalog = catalog
+        self.isDecoded = isDecoded
+        self.showsPayload = showsPayload
+        self.showsDescriptors = showsDescriptors
+        layouts = FieldLayouts(catalog)
         self.clock = clock
         self.policyNames = policyNames
         self.executable = executable
@@ -109,7 +121,9 @@ public struct JSONEncoder: ~Copyable {
         }
         let template = templates[index]
         let thread = threads[slot]
-        buffer.reserve(256 + template.room + thread.head.count + thread.tail.count + 6 * event.byteCount)
+        let form = template.hasForms ? layouts.of(catalog.events[index], event) : nil
+        let room = template.room + (form?.room ?? 0)
+        buffer.reserve(256 + room + thread.head.count + thread.tail.count + 6 * event.byteCount)
         buffer.append("{\"timestamp\":\"")
         time.append(event.time &+ clock.bootOffset, to: &buffer)
         buffer.append(template.head)
@@ -126,7 +140,31 @@ public struct JSONEncoder: ~Copyable {
         for field in 0..<count {
             let frame = unsafe fields[field]
             buffer.append(frame.text)
-            append(event, field, frame.type, &buffer)
+            let words = form?.fields[field].words ?? frame.words
+            let type = form?.fields[field].type ?? frame.type
+            if showsDescriptors, append(descriptors: field, event, type, 256 + room, &buffer) { continue }
+            if case .names = words, let value = event.value(field) {
+                buffer.append(",\"str\":\"")
+                _ = words.append(value, to: &buffer)
+                buffer.append("\"}")
+            } else if isDecoded, type == .pointer, let blob = event.blob(field),
+                case let layout = form ?? layouts.of(catalog.events[index], event),
+                let structure = layout.fields[field].structure, !layout.isStale(field, event)
+            {
+                buffer.append(",\"struct\":")
+                let after = 256 + room + 6 * event.byteCount
+                let field = layout.fields[field]
+                buffer.append(
+                    blob, of: event, as: structure, isArray: field.isArray,
+                    bits: field.countOfBits.flatMap { event.value($0) }, .json, after: after)
+                buffer.append("}")
+            } else if showsPayload, type == .pointer, let blob = event.blob(field) {
+                buffer.append(",\"bytes\":\"")
+                buffer.append(base64: blob.bytes)
+                buffer.append("\"}")
+            } else {
+                append(event, field, form?.typeInJSON(of: field, event) ?? frame.type, &buffer)
+            }
         }
         buffer.append("]}\n")
     }
@@ -143,7 +181,8 @@ public struct JSONEncoder: ~Copyable {
         }
         head += ",\"workload\":{\"process\":{"
         templates[index].free()
-        templates[index] = Template(policies: policies, head: Array(head.utf8), event: event)
+        templates[index] = Template(
+            policies: policies, head: Array(head.utf8), event: event, isDecoded: isDecoded)
     }
 
     @inline(__always)
@@ -188,20 +227,38 @@ public struct JSONEncoder: ~Copyable {
         buffer.append("}")
     }
 
+    /// Writes a field that is a descriptor which was open, or two of them, with what each was open on.
+    private func append(
+        descriptors field: Int, _ event: EventView, _ type: FieldType, _ after: Int,
+        _ buffer: inout ByteBuffer
+    ) -> Bool {
+        let after = after + 6 * event.byteCount
+        if type == .int32Pair, let blob = event.blob(field), blob.bytes.byteCount >= 8 {
+            buffer.append(",\"str_array\":{\"value\":")
+            buffer.append(descriptors: blob, of: event, separator: ",", .json, after: after)
+            buffer.append("}}")
+            return true
+        }
+        guard let value = event.value(field), let descriptor = event.descriptor(field) else { return false }
+        buffer.append(",\"str\":\"")
+        buffer.append(decimal: Int64(Int32(truncatingIfNeeded: value)))
+        buffer.append(descriptor, of: event, .json, after: after)
+        buffer.append("\"}")
+        return true
+    }
+
     private func appendStructure(
         _ event: EventView, _ index: Int, _ type: FieldType, _ buffer: inout ByteBuffer
     ) {
         guard let blob = event.blob(index) else { return }
         let bytes = blob.bytes
         switch type {
-        case .stringArray: append(strings: blob, isEnvironment: environment.isAt(index, of: event), &buffer)
+        case .stringArray: append(strings: blob, index, event, &buffer)
         case .int32Pair:
             guard bytes.byteCount >= 8 else { return }
-            buffer.append(",\"int32_array\":{\"value\":[")
-            buffer.append(decimal: Int64(unsafe bytes.unsafeLoadUnaligned(fromByteOffset: 0, as: Int32.self)))
-            buffer.append(",")
-            buffer.append(decimal: Int64(unsafe bytes.unsafeLoadUnaligned(fromByteOffset: 4, as: Int32.self)))
-            buffer.append("]}")
+            buffer.append(",\"int32_array\":{\"value\":")
+            buffer.append(int32Pair: bytes, separator: ",")
+            buffer.append("}")
         case .timespec:
             guard let time = Timespec(bytes) else { return }
             buffer.append(",\"timespec\":{\"value\":")
@@ -209,9 +266,8 @@ public struct JSONEncoder: ~Copyable {
             buffer.append("}")
         case .socketAddress:
             guard let address = SocketAddress(bytes) else { return }
-            buffer.append(",\"sockaddr\":{\"sa_family\":\"")
-            Self.append(address, &buffer)
-            buffer.append("}")
+            buffer.append(",\"sockaddr\":")
+            buffer.append(json: address)
         case .bytes:
             buffer.append(",\"bytes\":\"")
             buffer.append(base64: bytes)
@@ -234,52 +290,22 @@ public struct JSONEncoder: ~Copyable {
         }
     }
 
-    private func append(strings blob: BlobView, isEnvironment: Bool, _ buffer: inout ByteBuffer) {
+    private func append(
+        strings blob: BlobView, _ index: Int, _ event: EventView, _ buffer: inout ByteBuffer
+    ) {
         buffer.append(",\"str_array\":{\"value\":[")
         var isFirst = true
-        blob.forEachString { string in
-            let verdict = isEnvironment ? environment.redaction.verdict(on: string) : .shown
-            if verdict == .leftOut { return }
+        environment.forEachShown(blob, at: index, of: event) { head, isHidden, tail in
             if !isFirst { buffer.append(",") }
-            if case .hidden(let range) = verdict {
-                buffer.append("\"")
-                buffer.append(jsonText: string.extracting(first: range.lowerBound))
-                buffer.append(SecretRedaction.mark)
-                buffer.append(jsonText: string.extracting(droppingFirst: range.upperBound))
-                buffer.append("\"")
-            } else {
-                buffer.append(jsonString: string)
-            }
             isFirst = false
+            guard isHidden else { return buffer.append(jsonString: head) }
+            buffer.append("\"")
+            buffer.append(jsonText: head)
+            buffer.append(SecretRedaction.mark)
+            buffer.append(jsonText: tail)
+            buffer.append("\"")
         }
         buffer.append("]}")
-    }
-
-    private static func append(_ address: borrowing SocketAddress, _ buffer: inout ByteBuffer) {
-        switch address {
-        case .ipv4(let bits, let port):
-            buffer.append("AF_INET\",\"sin_addr\":\"")
-            buffer.append(ipv4: bits)
-            buffer.append("\",\"sin_port\":")
-            buffer.append(decimal: UInt64(port))
-        case .ipv6(let bytes, let port, let flow, let scope):
-            buffer.append("AF_INET6\",\"sin6_addr\":\"")
-            buffer.append(ipv6: bytes)
-            buffer.append("\",\"sin6_port\":")
-            buffer.append(decimal: UInt64(port))
-            buffer.append(",\"sin6_flowinfo\":")
-            buffer.append(decimal: UInt64(flow))
-            buffer.append(",\"sin6_scopeid\":")
-            buffer.append(decimal: UInt64(scope))
-        case .unix(let path, let isAbstract):
-            buffer.append("AF_UNIX\",\"sun_path\":\"")
-            if isAbstract { buffer.append("@") }
-            buffer.append(jsonText: path)
-            buffer.append("\"")
-        case .other(let family):
-            buffer.append(SocketAddress.familyName(family))
-            buffer.append("\"")
-        }
     }
 
     // MARK: Threads

@@ -6,25 +6,56 @@ internal import Glibc
 /// How events are written, and where to.
 public struct OutputRequest: Sendable, Equatable {
     public enum Format: String, Sendable, CaseIterable {
-        case json, table, none
+        case json, table, strace, none
     }
     public var format: Format
     /// Nil for standard output.
     public var path: String?
     /// What is shown of environments.
     public var redaction = SecretRedaction()
+    /// JSON says numbers in words where they have some; tables always do.
+    public var isDecoded = false
+    /// Bytes of what is read and written that are shown, 0 to 4,096.
+    public var payload = 0
+    /// Descriptors are shown with what they are open on.
+    public var showsDescriptors = false
+
+    /// Of strace's form: whether a table of all calls is written at the end.
+    public enum Summary: Sendable {
+        case none, added
+        /// ... and nothing else.
+        case only
+    }
+    public var summary = Summary.none
+    /// Of strace's form: each line says how long the call took.
+    public var showsDurations = false
 
     public init(format: Format, path: String?) {
         self.format = format
         self.path = path
+        // As strace does.
+        if format == .strace { payload = 32 }
     }
+
+    /// Whether what system calls' pointers lead to is shown by its members.
+    public var showsStructures: Bool {
+        switch format {
+        case .table: true
+        case .strace: summary != .only
+        case .json: isDecoded
+        case .none: false
+        }
+    }
+
+    /// Whether it is shown how long calls took.
+    public var showsTimes: Bool { summary != .none || showsDurations }
 
     /// Parses `json`, `table:PATH`, `json:PATH,PATH` or `none`.
     public static func parse(_ text: String) throws(OutputError) -> [OutputRequest] {
         let parts = text.split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false)
         guard let format = Format(rawValue: String(parts[0])) else {
             throw OutputError(
-                "unknown output '\(parts[0])'; there are json, table and none, as json or json:PATH")
+                "unknown output '\(parts[0])'; there are json, table, strace and none, as json or json:PATH")
         }
         guard parts.count == 2 else { return [OutputRequest(format: format, path: nil)] }
         guard format != .none else { throw OutputError("output 'none' takes no path") }
@@ -40,6 +71,8 @@ public struct OutputRequest: Sendable, Equatable {
     // costs a tenth of the whole, though only the pipeline's thread comes here.
     private var json: UnsafeMutablePointer<JSONEncoder>?
     private var table: UnsafeMutablePointer<TableEncoder>?
+    private var strace: UnsafeMutablePointer<StraceEncoder>?
+    private var summary: UnsafeMutablePointer<CallSummary>?
     private let sink: Sink?
     private var batch: Batch?
     private var counted: [UInt64]
@@ -60,13 +93,29 @@ public struct OutputRequest: Sendable, Equatable {
             unsafe json?.initialize(
                 to: JSONEncoder(
                     catalog: catalog, clock: clock, policyNames: policyNames, executable: executable,
-                    container: container, lineage: lineage, redaction: request.redaction))
+                    container: container, lineage: lineage, redaction: request.redaction,
+                    isDecoded: request.isDecoded, showsPayload: request.payload > 0,
+                    showsDescriptors: request.showsDescriptors))
+            sink = try Sink(path: request.path, events: catalog.events.count)
+        case .strace:
+            if request.summary != .only {
+                unsafe strace = .allocate(capacity: 1)
+                unsafe strace?.initialize(
+                    to: StraceEncoder(
+                        catalog: catalog, clock: clock, redaction: request.redaction,
+                        showsDurations: request.showsDurations,
+                        showsDescriptors: request.showsDescriptors))
+            }
+            if request.summary != .none {
+                unsafe summary = .allocate(capacity: 1)
+                unsafe summary?.initialize(to: CallSummary(catalog))
+            }
             sink = try Sink(path: request.path, events: catalog.events.count)
         case .table:
             let columns = request.path == nil ? Int(apus_terminal_columns(STDOUT_FILENO)) : 0
             var table = TableEncoder(
                 catalog: catalog, clock: clock, columns: columns, lineage: lineage,
-                redaction: request.redaction)
+                redaction: request.redaction, showsDescriptors: request.showsDescriptors)
             sink = try Sink(path: request.path, events: catalog.events.count)
             batch = sink?.take()
             if let batch { unsafe table.encodeHeader(into: &batch.buffer.pointee) }
@@ -80,12 +129,19 @@ public struct OutputRequest: Sendable, Equatable {
         unsafe json?.deallocate()
         unsafe table?.deinitialize(count: 1)
         unsafe table?.deallocate()
+        unsafe strace?.deinitialize(count: 1)
+        unsafe strace?.deallocate()
+        unsafe summary?.deinitialize(count: 1)
+        unsafe summary?.deallocate()
     }
 
     /// Writes an event into the current batch.
     /// - Parameter container: another number where something else is shown of the event's container; 0 for none.
     public func write(_ event: EventView, index: Int, container: UInt64) {
-        guard let sink else {
+        unsafe summary?.pointee.add(event, index: index)
+        // What only goes into a table has arrived.
+        let isOnlyCounted = unsafe strace == nil && summary != nil
+        guard let sink, !isOnlyCounted else {
             counted[index] += 1
             return
         }
@@ -97,6 +153,7 @@ public struct OutputRequest: Sendable, Equatable {
         unsafe json?.pointee.encode(
             event, index: index, container: container, into: &batch.buffer.pointee)
         unsafe table?.pointee.encode(event, index: index, into: &batch.buffer.pointee)
+        unsafe strace?.pointee.encode(event, index: index, into: &batch.buffer.pointee)
         batch.counts[index] += 1
         if unsafe batch.buffer.pointee.count >= Batch.bytes { flush() }
     }
@@ -123,9 +180,13 @@ public struct OutputRequest: Sendable, Equatable {
 
     /// Ends the output; waits at most `seconds` for a reader that stopped.
     public func finish(waiting seconds: Int) -> (delivered: [UInt64], undelivered: UInt64) {
+        if unsafe summary != nil {
+            if batch == nil { batch = sink?.take() }
+            if let batch { unsafe summary?.pointee.append(to: &batch.buffer.pointee) }
+        }
         flush()
         guard let sink else { return (counted, 0) }
         let result = sink.finish(waiting: seconds)
-        return (result.delivered, result.undelivered + refused)
+        return (zip(result.delivered, counted).map { $0 + $1 }, result.undelivered + refused)
     }
 }

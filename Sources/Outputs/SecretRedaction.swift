@@ -256,8 +256,24 @@ struct EnvironmentField {
         self.places = places
     }
 
+    /// Calls the body with each string that is shown of an array: whole, or what is before a secret and behind it.
     @inline(__always)
-    func isAt(_ index: Int, of event: EventView) -> Bool { places[event.event] == index }
+    func forEachShown(
+        _ blob: BlobView, at index: Int, of event: EventView,
+        _ body: (_ head: RawSpan, _ isHidden: Bool, _ tail: RawSpan) -> Void
+    ) {
+        let isEnvironment = places[event.event] == index
+        blob.forEachString { string in
+            switch isEnvironment ? redaction.verdict(on: string) : .shown {
+            case .leftOut: return
+            case .shown: body(string, false, string.extracting(first: 0))
+            case .hidden(let range):
+                body(
+                    string.extracting(first: range.lowerBound), true,
+                    string.extracting(droppingFirst: range.upperBound))
+            }
+        }
+    }
 }
 
 extension RawSpan {

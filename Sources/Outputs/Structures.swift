@@ -1,7 +1,45 @@
+internal import Catalog
 internal import Events
+
+extension ByteBuffer {
+    /// A number or a truth as people read it; nothing for another type. At most 20 bytes; the room is the caller's.
+    mutating func append(plain value: UInt64, _ type: FieldType, _ clock: Clock) {
+        switch type {
+        case .int32: append(decimal: Int64(Int32(truncatingIfNeeded: value)))
+        case .uint32: append(decimal: UInt64(UInt32(truncatingIfNeeded: value)))
+        case .uint16: append(decimal: UInt64(UInt16(truncatingIfNeeded: value)))
+        case .int64: append(decimal: Int64(bitPattern: value))
+        case .uint64: append(decimal: value)
+        case .time: append(decimal: value &+ clock.bootOffset)
+        case .bool: append(value != 0 ? "true" : "false")
+        case .pointer, .string, .stringArray, .int32Pair, .timespec, .socketAddress, .bytes, .uint64Array,
+            .credentials:
+            return
+        }
+    }
+}
 
 /// Values that are neither a number nor a text.
 extension ByteBuffer {
+    /// `[3, 4]`, of at least eight bytes. The room is the caller's.
+    mutating func append(int32Pair bytes: RawSpan, separator: StaticString) {
+        append("[")
+        append(decimal: Int64(unsafe bytes.unsafeLoadUnaligned(fromByteOffset: 0, as: Int32.self)))
+        append(separator)
+        append(decimal: Int64(unsafe bytes.unsafeLoadUnaligned(fromByteOffset: 4, as: Int32.self)))
+        append("]")
+    }
+
+    /// `[0x1, 0x2]`, of all whole numbers of 64 bits. The room is the caller's.
+    mutating func append(hexadecimals bytes: RawSpan, separator: StaticString) {
+        append("[")
+        for at in stride(from: 0, to: bytes.byteCount & ~7, by: 8) {
+            if at > 0 { append(separator) }
+            append(hexadecimal: unsafe bytes.unsafeLoadUnaligned(fromByteOffset: at, as: UInt64.self))
+        }
+        append("]")
+    }
+
     /// RFC 4648, with padding. The room is the caller's.
     mutating func append(base64 bytes: RawSpan) {
         var at = 0

@@ -14,6 +14,9 @@ public struct TableEncoder: ~Copyable {
     private let leastColumns: Int
     private let hasColour: Bool
     private let environment: EnvironmentField
+    /// Behind each descriptor stands what it is open on: `3</etc/passwd>`.
+    private let showsDescriptors: Bool
+    private var layouts: FieldLayouts
     private var time = CachedSecond()
     private let zoneOffset: Int
     /// Nil where no lineage is shown.
@@ -22,11 +25,14 @@ public struct TableEncoder: ~Copyable {
     /// - Parameter columns: width of the terminal; 0 where the output is none.
     public init(
         catalog: Catalog = .builtIn, clock: Clock, columns: Int,
-        lineage: LineageSource? = nil, redaction: SecretRedaction = SecretRedaction()
+        lineage: LineageSource? = nil, redaction: SecretRedaction = SecretRedaction(),
+        showsDescriptors: Bool = false
     ) {
+        self.showsDescriptors = showsDescriptors
         self.catalog = catalog
         self.lineage = lineage.map { LineageCells($0) }
         environment = EnvironmentField(catalog, redaction)
+        layouts = FieldLayouts(catalog)
         self.clock = clock
         self.columns = columns
         isNarrow = (1..<130).contains(columns)
@@ -95,13 +101,28 @@ public struct TableEncoder: ~Copyable {
         column += Self.cell(isNarrow ? 21 : 26, isCut: isNarrow, &buffer) { $0.append(definition.name) }
         if hasColour { buffer.append("\u{1b}[0m") }
         let arguments = buffer.count
-        for (field, of) in definition.fields.enumerated() {
+        // What follows a field still needs its room.
+        let after = 512 + event.byteCount * 8
+        let kernelFieldCount = definition.kernelFieldCount
+        for (field, layout) in layouts.of(definition, event).fields.enumerated() {
             // What the agent adds, when it is asked for.
-            if of.provenance.contains(.agent) && event.value(field) == nil { break }
+            if field >= kernelFieldCount && event.value(field) == nil { break }
             if field > 0 { buffer.append(", ") }
-            buffer.append(of.name)
+            buffer.append(layout.name)
             buffer.append(": ")
-            append(event, field, of, &buffer)
+            if let structure = layout.structure, let blob = event.blob(field) {
+                buffer.append(
+                    blob, of: event, as: structure, isArray: layout.isArray,
+                    bits: layout.countOfBits.flatMap { event.value($0) }, .words, after: after)
+                continue
+            }
+            buffer.reserve(layout.words.room + after)
+            var isSaid = false
+            if let value = event.value(field) { isSaid = layout.words.append(value, to: &buffer) }
+            if !isSaid { append(event, field, layout, &buffer) }
+            if showsDescriptors, let descriptor = event.descriptor(field) {
+                buffer.append(descriptor, of: event, .table, after: after)
+            }
         }
         if columns >= leastColumns {
             buffer.cut(from: arguments, toWidth: max(1, columns - column))
@@ -136,18 +157,18 @@ public struct TableEncoder: ~Copyable {
     }
 
     private func append(
-        _ event: EventView, _ index: Int, _ field: FieldDefinition, _ buffer: inout ByteBuffer
+        _ event: EventView, _ index: Int, _ field: FieldLayout, _ buffer: inout ByteBuffer
     ) {
         guard let value = event.value(index) else { return buffer.append("-") }
         switch field.type {
-        case .int32: buffer.append(decimal: Int64(Int32(truncatingIfNeeded: value)))
-        case .uint32: buffer.append(decimal: UInt64(UInt32(truncatingIfNeeded: value)))
-        case .uint16: buffer.append(decimal: UInt64(UInt16(truncatingIfNeeded: value)))
-        case .int64: buffer.append(decimal: Int64(bitPattern: value))
-        case .uint64: buffer.append(decimal: value)
-        case .time: buffer.append(decimal: value &+ clock.bootOffset)
-        case .bool: if value != 0 { buffer.append("true") } else { buffer.append("false") }
-        case .pointer: buffer.append(hexadecimal: value)
+        case .int32, .uint32, .uint16, .int64, .uint64, .time, .bool:
+            buffer.append(plain: value, field.type, clock)
+        case .pointer:
+            guard field.structure == nil, let payload = event.blob(index) else {
+                return buffer.append(hexadecimal: value)
+            }
+            buffer.append(visible: payload.bytes)
+            if payload.isTruncated { buffer.append("…") }
         case .string where event.string(index) != nil:
             if let text = event.string(index) { buffer.append(visible: text) }
             if event.blob(index)?.isTruncated == true { buffer.append("…") }
@@ -157,54 +178,40 @@ public struct TableEncoder: ~Copyable {
                 if value == 0 { buffer.append("-") } else { buffer.append(hexadecimal: value) }
                 return
             }
-            append(blob, field.type, isEnvironment: environment.isAt(index, of: event), &buffer)
+            append(blob, field.type, index, event, &buffer)
             if blob.isTruncated { buffer.append("…") }
         }
     }
 
     private func append(
-        _ blob: BlobView, _ type: FieldType, isEnvironment: Bool, _ buffer: inout ByteBuffer
+        _ blob: BlobView, _ type: FieldType, _ index: Int, _ event: EventView, _ buffer: inout ByteBuffer
     ) {
         let bytes = blob.bytes
         switch type {
         case .stringArray:
             buffer.append("[")
             var isFirst = true
-            blob.forEachString { string in
-                let verdict = isEnvironment ? environment.redaction.verdict(on: string) : .shown
-                if verdict == .leftOut { return }
+            environment.forEachShown(blob, at: index, of: event) { head, isHidden, tail in
                 if !isFirst { buffer.append(" ") }
-                if case .hidden(let range) = verdict {
-                    buffer.append(visible: string.extracting(first: range.lowerBound))
-                    buffer.reserve(3)
-                    buffer.append(SecretRedaction.mark)
-                    buffer.append(visible: string.extracting(droppingFirst: range.upperBound))
-                } else {
-                    buffer.append(visible: string)
-                }
                 isFirst = false
+                buffer.append(visible: head)
+                guard isHidden else { return }
+                buffer.reserve(3)
+                buffer.append(SecretRedaction.mark)
+                buffer.append(visible: tail)
             }
             buffer.append("]")
         case .int32Pair:
             guard bytes.byteCount >= 8 else { return }
-            buffer.append("[")
-            buffer.append(decimal: Int64(unsafe bytes.unsafeLoadUnaligned(fromByteOffset: 0, as: Int32.self)))
-            buffer.append(" ")
-            buffer.append(decimal: Int64(unsafe bytes.unsafeLoadUnaligned(fromByteOffset: 4, as: Int32.self)))
-            buffer.append("]")
+            guard showsDescriptors else { return buffer.append(int32Pair: bytes, separator: " ") }
+            buffer.append(
+                descriptors: blob, of: event, separator: " ", .table, after: 512 + event.byteCount * 8)
         case .timespec: Timespec(bytes)?.append(to: &buffer)
         case .socketAddress:
             guard let address = SocketAddress(bytes) else { return }
             append(address, &buffer)
         case .bytes: buffer.append(visible: bytes)
-        case .uint64Array:
-            buffer.append("[")
-            for at in stride(from: 0, to: bytes.byteCount & ~7, by: 8) {
-                if at > 0 { buffer.append(" ") }
-                buffer.append(
-                    hexadecimal: unsafe bytes.unsafeLoadUnaligned(fromByteOffset: at, as: UInt64.self))
-            }
-            buffer.append("]")
+        case .uint64Array: buffer.append(hexadecimals: bytes, separator: " ")
         case .credentials:
             guard let credentials = Credentials(bytes) else { return }
             buffer.append(words: credentials)

@@ -55,28 +55,25 @@ extension ByteBuffer {
             case 0x09: buffer.append("\\t")
             case 0..<0x20, 0x7f..<0xa0, 0x2028, 0x2029:
                 buffer.append("\\u")
-                for shift in [12, 8, 4, 0] as [UInt32] {
-                    let digit = UInt8(scalar >> shift & 15)
-                    buffer.append(digit < 10 ? UInt8(ascii: "0") + digit : UInt8(ascii: "a") + digit - 10)
-                }
+                buffer.append(UInt64(scalar), hexadecimalDigits: 4)
             default: buffer.append(piece)
             }
         }
     }
 
     /// Appends text for a terminal: control characters as `\x1b`, what is no UTF-8 as U+FFFD.
-    mutating func append(visible bytes: RawSpan) {
+    /// - Parameter escapesAngles: It stands in angle brackets: those in it are escaped too.
+    mutating func append(visible bytes: RawSpan, escapesAngles: Bool = false) {
         reserve(bytes.byteCount * 6)
         forEachScalar(in: bytes) { buffer, scalar, piece in
             switch scalar {
             case 0x0a: buffer.append("\\n")
             case 0x09: buffer.append("\\t")
-            case 0..<0x20, 0x7f..<0xa0:
+            case 0..<0x20, 0x7f..<0xa0,
+                0x3c where escapesAngles,
+                0x3e where escapesAngles:
                 buffer.append("\\x")
-                for shift in [4, 0] as [UInt32] {
-                    let digit = UInt8(scalar >> shift & 15)
-                    buffer.append(digit < 10 ? UInt8(ascii: "0") + digit : UInt8(ascii: "a") + digit - 10)
-                }
+                buffer.append(UInt64(scalar), hexadecimalDigits: 2)
             // Marks that turn or hide what stands around them.
             case 0x200b...0x200f, 0x202a...0x202e, 0x2066...0x2069, 0xfeff: buffer.append("\u{fffd}")
             default: buffer.append(piece)

@@ -87,7 +87,7 @@ struct ScopeItem {
             if let id = UInt64(text) { return .number(id) }
             if let id = resolveGroup(text) { return .number(id) }
             throw PolicyError(
-                "scope '\(shown)': '\(printable(text))' is neither the id of a control group nor the path of one in the v2 hierarchy"
+                "scope '\(shown)': '\(printable(text))' is neither the id of a control group nor the path of one, below the mount of version 2 where there is one"
             )
         case .comm, .uts:
             try checkLength(text, key.nameLimit)

@@ -15,7 +15,6 @@ final class AttachedHooks {
     private var places: [String: UInt64] = [:]
 
     private enum Purpose: Hashable {
-        case essential(String)
         case call(String, isExit: Bool)
         case attachment(Attachment)
     }
@@ -38,11 +37,7 @@ final class AttachedHooks {
     /// Attaches what a plan wants and is not attached.
     func attach(_ plan: SensorPlan) throws(LoadError) {
         awaitReleased()
-        for name in plan.essential where held[.essential(name)] == nil {
-            do { held[.essential(name)] = [.link(Box(try loaded.attach(name)))] } catch {
-                throw .other(error)
-            }
-        }
+        try attachEach(plan.essential)
         // Exits first: an entry without its exit would keep what it read.
         for isExit in [true, false] {
             let program = isExit ? "one_syscall_exit" : "one_syscall_enter"
@@ -64,6 +59,10 @@ final class AttachedHooks {
         } catch {
             throw .program(SensorPlan.multiDispatcher, reason: error.description)
         }
+        try attachEach(attachments)
+    }
+
+    private func attachEach(_ attachments: [Attachment]) throws(LoadError) {
         for attachment in attachments where !attachment.isMulti && held[.attachment(attachment)] == nil {
             do {
                 held[.attachment(attachment)] = try attach(attachment)
@@ -76,8 +75,7 @@ final class AttachedHooks {
     /// Detaches what a plan does not want.
     func detach(except plan: SensorPlan) {
         let attachments = Set(plan.attachments)
-        var wanted = Set(plan.essential.map(Purpose.essential))
-        wanted.formUnion(attachments.map(Purpose.attachment))
+        var wanted = Set(attachments.map(Purpose.attachment))
         for call in plan.calls {
             wanted.insert(.call(call.name, isExit: true))
             if call.needsEntry { wanted.insert(.call(call.name, isExit: false)) }
@@ -94,10 +92,8 @@ final class AttachedHooks {
     }
 
     /// Detaches what writes to the lifecycle ring, which takes the kernel milliseconds.
-    func detachEssential() {
-        for purpose in held.keys {
-            if case .essential = purpose { held[purpose] = nil }
-        }
+    func detachEssential(_ plan: SensorPlan) {
+        for attachment in plan.essential { held[.attachment(attachment)] = nil }
     }
 
     func detachAll() {
@@ -189,10 +185,18 @@ final class AttachedHooks {
     private func attach(_ attachment: Attachment) throws(ProbeError) -> [Held] {
         var held: [Held] = []
         switch attachment {
-        case .tracepoint(let program), .trampoline(let program, _):
+        case .tracepoint(let program), .perf(let program), .trampoline(let program, _):
             held.append(.link(Box(try loaded.attach(program))))
         case .calls(let program, let isExit, let names):
             for name in names { held.append(try attach(program, toCall: name, isExit: isExit)) }
+        case .single(let program, let address):
+            var function = address
+            var cookie: UInt64 = 0
+            let link = unsafe apus_attach_multi(try loaded.descriptor(program), &function, &cookie, 1, false)
+            guard link >= 0 else {
+                throw ProbeError("the function cannot be hooked: \(BPFObject.errnoText(-link))")
+            }
+            held.append(.event(Box(OwnedDescriptor(link))))
         case .multi: break  // all at once, above
         case .kprobe(let entry, let exit, let function, let addresses):
             // The return first: an entry whose return is not seen would keep its arguments.

@@ -134,9 +134,9 @@ extension Sensor {
         try sum(UInt32(APUS_COUNTER_UNPAIRED)).lostTotal
     }
 
-    /// How often the kernel refused to run a program of ours because one was running on that CPU.
+    /// How often the kernel refused to run a program of ours because one was running on that CPU, by program.
     /// What those runs would have emitted is in no other counter.
-    public func refusedRuns() -> UInt64 { loaded.refusedRuns() }
+    public func refusedRuns() -> [String: UInt64] { loaded.refusedRuns() }
 
     // MARK: Losses
 

@@ -85,7 +85,9 @@ public struct Features: Sendable {
     ///   - events: those that somebody may want; finding out about kernel functions takes a while.
     ///   - isThorough: also load trial programs for what nothing depends on, a few milliseconds each.
     public init(for events: [EventDefinition] = Catalog.builtIn.events, isThorough: Bool = true) {
-        let functions = Self.functions(of: events)
+        let undisturbed = Preemption.state
+        states[.undisturbedPrograms] = undisturbed
+        let functions = Self.functions(of: events, isCalm: undisturbed.isPresent)
         let types: KernelTypes?
         do {
             types = try KernelTypes(functions: functions)
@@ -104,7 +106,6 @@ public struct Features: Sendable {
         }
         states[.privileges] = Self.privileges()
         states[.lockdown] = Self.lockdown()
-        states[.undisturbedPrograms] = Preemption.state
         states[.compat] =
             types?.compatSystemCalls.isEmpty == false
             ? .present : .absent("the kernel lacks CONFIG_IA32_EMULATION, or has no BTF")
@@ -140,12 +141,14 @@ public struct Features: Sendable {
         self.symbols = symbols
     }
 
-    /// The kernel functions that the hooks of some events name.
-    private static func functions(of events: [EventDefinition]) -> Set<String> {
+    /// The kernel functions that the hooks of some events name, and those that Apus always needs.
+    /// - Parameter isCalm: the kernel does not preempt programs.
+    private static func functions(of events: [EventDefinition], isCalm: Bool) -> Set<String> {
         var names: Set<String> = []
-        for event in events {
+        let state = isCalm ? [] : SensorPlan.stateEvents.compactMap { Catalog.builtIn[$0] }
+        for event in events + state {
             guard case .hooks(let hooks) = event.source else { continue }
-            for place in hooks.flatMap(\.places) {
+            for place in hooks.flatMap(\.places) where !(isCalm && place.kind.isNeverPreempted) {
                 if place.kind.isFunction { names.insert(place.target) }
                 for call in place.calls { names.insert("__x64_sys_\(KernelTypes.definitionName(call))") }
             }

@@ -14,6 +14,10 @@ public enum FunctionHooks: String, CaseIterable, Sendable {
 /// One way to attach one program, or the pair that watches a function from entry to exit.
 public enum Attachment: Sendable, Hashable {
     case tracepoint(program: String)
+    /// A multiple kprobe of this one function, for programs that must not be preempted.
+    case single(program: String, address: UInt64)
+    /// The perf tracepoint that the program's section names.
+    case perf(program: String)
     case trampoline(program: String, isExit: Bool)
     /// `exit` is the program at the return; `entry` then keeps the arguments.
     case kprobe(entry: String, exit: String?, function: String, addresses: [UInt64])
@@ -23,7 +27,9 @@ public enum Attachment: Sendable, Hashable {
 
     var programs: [String] {
         switch self {
-        case .tracepoint(let program), .trampoline(let program, _), .calls(let program, _, _): [program]
+        case .tracepoint(let program), .single(let program, _), .perf(let program),
+            .trampoline(let program, _), .calls(let program, _, _):
+            [program]
         case .kprobe(let entry, let exit, _, _), .multi(let entry, let exit, _):
             [entry] + (exit.map { [$0] } ?? [])
         }
@@ -38,10 +44,11 @@ public enum Attachment: Sendable, Hashable {
     public var way: String {
         switch self {
         case .tracepoint: "tp_btf"
+        case .single: "kprobe.multi"
         case .trampoline(_, let isExit): isExit ? "fexit" : "fentry"
         case .kprobe(_, let exit, _, _): exit == nil ? "kprobe" : "kprobe+kretprobe"
         case .multi(_, let exit, _): exit == nil ? "kprobe.multi" : "kprobe.multi+kretprobe.multi"
-        case .calls: "perf tracepoint"
+        case .calls, .perf: "perf tracepoint"
         }
     }
 }
@@ -65,7 +72,9 @@ extension Features {
         var otherShapes: [String] = []
         for place in hook.places {
             let (found, reason) = self.attachments(at: place, preference, isOneOfMany)
-            attachments += found.map { (place, $0) }
+            let isFirst = place.kind.isNeverPreempted
+            attachments.insert(
+                contentsOf: found.map { (place, $0) }, at: isFirst ? 0 : attachments.endIndex)
             switch reason {
             case .refused(let text): if !refusals.contains(text) { refusals.append(text) }
             case .notHere(let text): if !otherShapes.contains(text) { otherShapes.append(text) }
@@ -115,7 +124,34 @@ extension Features {
             }
             return (attachments, nil)
         case .entry, .exit: return functionAttachments(at: place, preference, isOneOfMany)
+        case .kprobe, .perf: return neverPreempted(at: place)
         }
+    }
+
+    /// What stands in for a tracepoint on a kernel that preempts its programs.
+    private func neverPreempted(at place: HookPlace) -> ([Attachment], Reason?) {
+        if self[.undisturbedPrograms].isPresent { return ([], nil) }
+        guard place.kind == .kprobe else {
+            if let reason = self[.syscallTracepoints].reason { return ([], .refused(reason)) }
+            return ([.perf(program: "\(place.program)__perf")], nil)
+        }
+        if let reason = self[.kprobeMulti].reason { return ([], .refused(reason)) }
+        guard let addresses = symbols.addresses[place.target], addresses.count == 1, addresses[0] != 0 else {
+            return ([], .notHere("this kernel does not show where one function \(place.target) is"))
+        }
+        if let reason = otherShape(place) { return ([], .notHere(reason)) }
+        return ([.single(program: "\(place.program)__multi", address: addresses[0])], nil)
+    }
+
+    /// Why a function of that name is not the one that the catalogue means. Those of one name that the kernel's types do
+    /// not tell apart are all of the same shape.
+    private func otherShape(_ place: HookPlace) -> String? {
+        for function in types?.functions[place.target] ?? [] {
+            if let difference = Self.difference(place.parameters, function.parameters) {
+                return "\(place.target) of this kernel has another prototype: \(difference)"
+            }
+        }
+        return nil
     }
 
     private func functionAttachments(
@@ -129,13 +165,8 @@ extension Features {
             }
             return ([], .notHere("this kernel has no function \(name)"))
         }
-        // Those of one name that the kernel's types do not tell apart are all of the same shape.
+        if let reason = otherShape(place) { return ([], .notHere(reason)) }
         let known = types?.functions[name] ?? []
-        for function in known {
-            if let difference = Self.difference(place.parameters, function.parameters) {
-                return ([], .notHere("\(name) of this kernel has another prototype: \(difference)"))
-            }
-        }
         let isExit = place.kind == .exit
         let entry = "\(place.program)__kprobe"
         let exit = isExit ? "\(place.program)__kretprobe" : nil

@@ -68,15 +68,18 @@ final class LoadedPrograms {
         return try object.attach(program)
     }
 
-    /// How often the kernel refused to run a program of ours because one was running on that CPU.
-    func refusedRuns() -> UInt64 {
-        var refused: UInt64 = 0
+    /// How often the kernel refused to run each program of ours, because one was running on that CPU; those that it
+    /// always ran are left out.
+    func refusedRuns() -> [String: UInt64] {
+        var refused: [String: UInt64] = [:]
         for name in programs {
             guard let descriptor = try? descriptor(name) else { continue }
             var information = bpf_prog_info()
             var length = UInt32(MemoryLayout<bpf_prog_info>.size)
-            if unsafe bpf_obj_get_info_by_fd(descriptor, &information, &length) == 0 {
-                refused &+= information.recursion_misses
+            if unsafe bpf_obj_get_info_by_fd(descriptor, &information, &length) == 0,
+                information.recursion_misses > 0
+            {
+                refused[name] = information.recursion_misses
             }
         }
         return refused

@@ -17,6 +17,8 @@ enum PlanMaps {
     static func prepare(
         _ object: borrowing BPFObject, _ request: SensorRequest, absent: Set<Int>, _ catalog: Catalog
     ) throws(ProbeError) {
+        if request.targets.structures { try object.setConstant("follows_pointers", to: true) }
+        if request.targets.usesForms { try object.setEntries("forms", Int(APUS_MAX_FORMS)) }
         guard usesMaps(request) else {
             for (index, policies) in request.events where !absent.contains(index) {
                 if case .hooks = catalog.events[index].source {
@@ -41,13 +43,14 @@ enum PlanMaps {
 
     /// Writes a plan into the maps of a loaded object, where the plan before the last was.
     static func write(
-        _ request: SensorRequest, to object: borrowing BPFObject, number: UInt32, _ catalog: Catalog
+        _ request: SensorRequest, _ table: SystemCallTable, to object: borrowing BPFObject, number: UInt32,
+        _ catalog: Catalog
     ) throws(ProbeError) {
         let slot = number % UInt32(APUS_PLANS)
         let filters = request.filters
         let calls = request.events.sorted { $0.key < $1.key }.map { (catalog.events[$0.key], $0.value) }
         var rows: [UInt32: apus_syscall_row] = [:]
-        for (number, row) in SystemCallTable.rows(calls) {
+        for (number, row) in table.rows(calls) {
             var row = row
             row.tests = filters.events[Int(row.index)] ?? apus_tests()
             rows[number] = row
@@ -74,6 +77,19 @@ enum PlanMaps {
         }
         for key in ScopeKey.allCases where key != .tree {  // the agent adds the trees' processes
             try writeScope(request.scope.values[key] ?? [:], key, to: object, slot: Int(slot))
+        }
+    }
+
+    /// What pointers of calls lead to: the same in all plans, so it is written once.
+    static func writeTargets(
+        _ request: SensorRequest, _ table: SystemCallTable, to object: borrowing BPFObject, _ catalog: Catalog
+    ) throws(ProbeError) {
+        guard request.targets.usesForms else { return }
+        let forms = try object.mapDescriptor("forms")
+        for (key, form) in table.forms(catalog) { try BPFMap.update(forms, key, form) }
+        let structures = try object.mapDescriptor("structures")
+        for (index, row) in table.structures.rows.enumerated() {
+            try BPFMap.update(structures, UInt32(index + 1), row)
         }
     }
 
@@ -238,6 +254,14 @@ enum BPFMap {
         var value = value
         let status = unsafe bpf_map_update_elem(descriptor, &key, &value, 0)
         guard status == 0 else { throw refused(status) }
+    }
+
+    /// Fills an array of maps from its beginning. At once where the kernel can (5.19): it waits for all programs after
+    /// each change, 15 ms or so.
+    static func updateAll(_ descriptor: Int32, _ values: [Int32]) throws(ProbeError) {
+        var (keys, values, count) = (Array(0..<UInt32(values.count)), values, UInt32(values.count))
+        if unsafe bpf_map_update_batch(descriptor, &keys, &values, &count, nil) == 0 { return }
+        for (key, value) in zip(keys, values) { try update(descriptor, key, value) }
     }
 
     static func refused(_ status: Int32) -> ProbeError {

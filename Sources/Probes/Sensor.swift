@@ -15,6 +15,31 @@ public enum SystemCallHooks: String, CaseIterable, Sendable {
     case all
 }
 
+/// A hierarchy of control groups of version 1, which one controller at least is bound to.
+public struct LegacyControlGroups: Equatable, Sendable {
+    /// Those by which groups can be looked up.
+    public enum Controller: String, CaseIterable, Sendable {
+        case pids, memory, cpu
+
+        var number: apus_legacy_controller {
+            switch self {
+            case .pids: APUS_LEGACY_PIDS
+            case .memory: APUS_LEGACY_MEMORY
+            case .cpu: APUS_LEGACY_CPU
+            }
+        }
+    }
+
+    public var controller: Controller
+    /// The kernel's number of the hierarchy, of `/proc/PID/cgroup`.
+    public var hierarchy: UInt32
+
+    public init(controller: Controller, hierarchy: UInt32) {
+        self.controller = controller
+        self.hierarchy = hierarchy
+    }
+}
+
 /// What to attach and load.
 public struct SensorRequest: Sendable {
     /// Wanted events by dense index, with the policies that want each.
@@ -32,6 +57,9 @@ public struct SensorRequest: Sendable {
     public var wantsEnvironment = false
     /// Arguments of all processes, for the process tree.
     public var wantsArguments = false
+    /// The hierarchy of version 1 whose groups events carry, where version 2 is not mounted.
+    public var legacyControlGroups: LegacyControlGroups?
+    public var targets = PointerTargets()
     /// Whether events carry paths of kernel objects, which is what they cost most for.
     public var wantsPaths = true
     /// Bytes of each bulk ring, and of the lifecycle ring; powers of two of pages. Nil for what suits
@@ -76,6 +104,7 @@ public final class Sensor {
     {
         apus_raise_memlock()
         var plan = try SensorPlan(request, Self.calls(request, catalog), features, catalog)
+        let table = SystemCallTable(catalog, request.targets)
         while true {
             do {
                 let start = Self.milliseconds()
@@ -86,7 +115,8 @@ public final class Sensor {
                 let end = Self.milliseconds()
                 let rings: [Ring]
                 do {
-                    try PlanMaps.write(request, to: loaded.object, number: 0, catalog)
+                    try PlanMaps.writeTargets(request, table, to: loaded.object, catalog)
+                    try PlanMaps.write(request, table, to: loaded.object, number: 0, catalog)
                     rings = try Self.fill(loaded.object, request)
                 } catch {
                     throw LoadError.other(error)
@@ -129,6 +159,7 @@ public final class Sensor {
     public func prepareChange(to request: SensorRequest, features: Features) throws(ProbeError) -> Change {
         let number = nextPlanNumber
         var plan = try SensorPlan(request, Self.calls(request, catalog), features, catalog, after: self.plan)
+        let table = SystemCallTable(catalog, request.targets)
         while true {
             do {
                 try loaded.add(plan.programs, multiPrograms: plan.multiPrograms) {
@@ -136,7 +167,7 @@ public final class Sensor {
                     try Self.prepare(object, request, absent: [], features, catalog)
                 }
                 do throws(ProbeError) {
-                    try PlanMaps.write(request, to: loaded.object, number: number, catalog)
+                    try PlanMaps.write(request, table, to: loaded.object, number: number, catalog)
                 } catch {
                     throw LoadError.other(error)
                 }
@@ -224,6 +255,9 @@ public final class Sensor {
         try object.setConstant("ring_mask", to: UInt32(ringCount(request) - 1))
         let hasLimits = request.isChangeable || !request.limits.isEmpty
         let sheds = sheds(request, catalog)
+        try object.setConstant(
+            "legacy_controller", to: request.legacyControlGroups?.controller.number.rawValue ?? 0)
+        try object.setConstant("group_hierarchy", to: request.legacyControlGroups?.hierarchy ?? 0)
         try object.setConstant("has_containers", to: asksForContainers(request))
         try object.setConstant("has_limits", to: hasLimits)
         try object.setConstant("sheds", to: sheds)
@@ -231,6 +265,8 @@ public final class Sensor {
         try object.setConstant("want_arguments", to: request.wantsArguments)
         try object.setConstant("want_environment", to: request.wantsEnvironment)
         try object.setConstant("want_paths", to: request.wantsPaths)
+        try object.setConstant("want_fd_paths", to: request.targets.descriptors)
+        try object.setConstant("want_times", to: request.targets.entryTimes)
         try PlanMaps.prepare(object, request, absent: absent, catalog)
     }
 
@@ -251,7 +287,8 @@ public final class Sensor {
         let ringCount = ringCount(request)
         let ringBytes = ringBytes(request)
         var rings = [try Ring(duplicate(object.mapDescriptor("lifecycle")), size: request.lifecycleRingBytes)]
-        for index in 0..<ringCount {
+        var bulk: [Int32] = []
+        for _ in 0..<ringCount {
             let descriptor = unsafe bpf_map_create(
                 BPF_MAP_TYPE_RINGBUF, "bulk", 0, 0, UInt32(clamping: ringBytes), nil)
             guard descriptor >= 0 else {
@@ -259,9 +296,10 @@ public final class Sensor {
                     "the kernel refuses a ring buffer of \(ringBytes) bytes (\(BPFObject.errnoText(-descriptor))); it must be a power of two of at least 4096"
                 )
             }
-            try BPFMap.update(object.mapDescriptor("bulk"), UInt32(index), descriptor)
+            bulk.append(descriptor)
             rings.append(try Ring(OwnedDescriptor(descriptor), size: ringBytes))
         }
+        try BPFMap.updateAll(object.mapDescriptor("bulk"), bulk)
         return rings
     }
 
@@ -274,7 +312,7 @@ public final class Sensor {
     /// Ends emission: when this returns no program writes to the rings any more, though those that are
     /// attached still run. What is in the rings can still be read.
     public func silence() {
-        hooks.detachEssential()
+        hooks.detachEssential(plan)
         guard let bulk = try? object.mapDescriptor("bulk") else { return }
         for index in 0..<UInt32(rings.bulkCount) {
             var key = index

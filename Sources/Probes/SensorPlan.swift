@@ -4,10 +4,13 @@ internal import Policies
 /// Which programs are loaded for a request, and how they are attached. What the kernel refuses is
 /// replaced by the next way of attaching it, or given up with its reason, and the rest stays.
 struct SensorPlan {
-    /// Programs of processes and control groups, which feed the state stores.
-    private(set) var processes = [
+    /// Events of processes and control groups, which feed the state stores.
+    static let stateEvents = [
         "sched_process_fork", "sched_process_exec", "sched_process_exit", "cgroup_mkdir", "cgroup_rmdir",
+        "task_rename",
     ]
+    /// How each of them is hooked, and what else keeps the state: what is left to try, the best first.
+    private var state: [ArraySlice<Attachment>] = []
     /// For single hooks: name in the kernel's definition, and whether entry is hooked too.
     private(set) var calls: [(name: String, needsEntry: Bool)] = []
     private(set) var usesSingleHooks = false
@@ -39,27 +42,25 @@ struct SensorPlan {
         _ request: SensorRequest, _ calls: [EventDefinition], _ features: Features, _ catalog: Catalog,
         after current: SensorPlan? = nil
     ) throws(ProbeError) {
-        if request.isChangeable || request.scope.concernsProcesses {
-            processes.append("sched_process_free")
+        let exec = catalog["sched_process_exec"]
+        let tellsNames = exec.map { request.isChangeable || request.events[$0.index] != nil } ?? false
+        let attached = current?.attachments ?? []
+        for name in Self.stateEvents where name != "task_rename" || tellsNames {
+            guard case .hooks(let hooks) = catalog[name]?.source else { continue }
+            for hook in hooks { state.append(Self.ordered(features.options(of: hook), attached)) }
         }
-        if let exec = catalog["sched_process_exec"],
-            request.isChangeable || request.events[exec.index] != nil
-        {
-            processes.append("task_rename")
+        if request.isChangeable || request.scope.concernsProcesses {
+            state.append([.tracepoint(program: "sched_process_free")])
         }
         isMany = current?.isMany ?? (Self.functionCount(request, catalog) > Self.trampolineLimit)
-        let attached = current?.attachments ?? []
         for index in request.events.keys.sorted() {
             guard case .hooks(let hooks) = catalog.events[index].source else { continue }
             for hook in hooks {
                 let options = features.options(of: hook, request.functionHooks, isOneOfMany: isMany)
-                var attachments = options.attachments.map(\.attachment)
-                if let index = attachments.firstIndex(where: attached.contains) {
-                    attachments.swapAt(0, index)
-                }
+                let attachments = Self.ordered(options, attached)
                 if !attachments.isEmpty {
                     choices.append(
-                        Choice(event: index, isOptional: hook.isOptional, attachments: attachments[...]))
+                        Choice(event: index, isOptional: hook.isOptional, attachments: attachments))
                 } else if !hook.isOptional {
                     absent[index] = options.reason
                 }
@@ -67,6 +68,13 @@ struct SensorPlan {
         }
         try planCalls(request, calls, features, after: current)
         for (program, reason) in current?.refusals ?? [:] { _ = replace(program, reason: reason) }
+    }
+
+    /// The ways to attach a hook, first the one that is in use.
+    private static func ordered(_ options: HookOptions, _ attached: [Attachment]) -> ArraySlice<Attachment> {
+        var attachments = options.attachments.map(\.attachment)
+        if let index = attachments.firstIndex(where: attached.contains) { attachments.swapAt(0, index) }
+        return attachments[...]
     }
 
     /// Taking a trampoline away takes the kernel 10 to 140 ms, one after the other.
@@ -94,7 +102,9 @@ struct SensorPlan {
             usesSingleHooks = current?.usesSingleHooks ?? false
             return
         }
-        let needsEntry = calls.contains { SystemCallTable.needsEntry($0) }
+        let needsEntry = calls.contains {
+            SystemCallTable.needsEntry($0, request.targets)
+        }
         let hasCompatOnly = calls.contains {
             if case .systemCall(nil, _, _) = $0.source { true } else { false }
         }
@@ -110,16 +120,20 @@ struct SensorPlan {
         }
         if usesSingleHooks {
             self.calls = calls.map {
-                (KernelTypes.definitionName($0.name), SystemCallTable.needsEntry($0))
+                (
+                    KernelTypes.definitionName($0.name),
+                    SystemCallTable.needsEntry($0, request.targets)
+                )
             }
         } else {
-            let suffix = features[.undisturbedPrograms].isPresent ? "" : "__perf"
-            pair = ["all_syscalls_exit\(suffix)"] + (needsEntry ? ["all_syscalls_enter\(suffix)"] : [])
+            let names = ["all_syscalls_exit"] + (needsEntry ? ["all_syscalls_enter"] : [])
+            let isCalm = features[.undisturbedPrograms].isPresent
+            pair = names.map { isCalm ? .tracepoint(program: $0) : .perf(program: "\($0)__perf") }
         }
     }
 
     /// The pair of hooks that all system calls pass, or those of it that are needed.
-    private var pair: [String] = []
+    private var pair: [Attachment] = []
 
     private mutating func chooseHooks(
         _ request: SensorRequest, _ calls: [EventDefinition], _ features: Features, _ hasCompatOnly: Bool
@@ -143,17 +157,17 @@ struct SensorPlan {
         }
     }
 
-    /// Programs attached where their section says; Apus cannot do without them.
-    var essential: [String] { processes + pair }
+    /// What Apus cannot do without.
+    var essential: [Attachment] { state.compactMap(\.first) + pair }
 
-    /// What is attached for the events that can be given, each once: events may share programs.
+    /// What is attached: the essential first, and what the events that can be given need, each once, as events may share
+    /// programs.
     var attachments: [Attachment] {
-        var attachments: [Attachment] = []
+        var attachments = essential
         for choice in choices where absent[choice.event] == nil {
             guard let attachment = choice.attachments.first, !attachments.contains(attachment) else {
                 continue
             }
-            if case .tracepoint(let program) = attachment, essential.contains(program) { continue }
             attachments.append(attachment)
         }
         return attachments
@@ -162,7 +176,7 @@ struct SensorPlan {
     /// All programs to load.
     var programs: Set<String> {
         let attachments = attachments
-        var programs = Set(essential).union(attachments.flatMap(\.programs))
+        var programs = Set(attachments.flatMap(\.programs))
         if refusals[Self.snapshot] == nil { programs.insert(Self.snapshot) }
         if attachments.contains(where: \.isMulti) { programs.insert(Self.multiDispatcher) }
         if usesSingleHooks {
@@ -194,6 +208,11 @@ struct SensorPlan {
                 if left.isEmpty && !choices[index].isOptional { absent[choices[index].event] = reason }
             }
             return isReplaced
+        }
+        for index in state.indices
+        where state[index].count > 1 && state[index].first?.programs.contains(program) == true {
+            isReplaced = true
+            state[index].removeFirst()
         }
         for index in choices.indices
         where choices[index].attachments.first?.programs.contains(program) == true {

@@ -12,7 +12,7 @@ public struct SnapshotProcess: Sendable {
     public let start: UInt64
     public let parentStart: UInt64
     public let uid: UInt32
-    /// Id in the default (v2) hierarchy.
+    /// Its id, in the hierarchy whose groups events carry.
     public let controlGroup: UInt64
     /// At most 15 bytes; any bytes but NUL.
     public let name: [UInt8]

@@ -16,6 +16,9 @@ public struct VerifierReport: Sendable {
         apus_raise_memlock()
         var request = SensorRequest()
         for event in catalog.events { request.events[event.index] = .max }
+        request.targets.structures = true
+        request.targets.descriptors = true
+        request.targets.payload = 4096
         request.isChangeable = true  // so that nothing is known before, and nothing left out
         var programs = Set(SensorPlan.systemCallPrograms + ["sched_process_free"])
         for event in catalog.events {

@@ -1,14 +1,14 @@
 public import State
 
-/// Asks containerd itself (`containerd.services.containers.v1`, `…images.v1`): also of containers that no Kubernetes
-/// made. Two seconds for a container at most.
+/// Asks containerd itself (`containerd.services.containers.v1`, `…images.v1`, `…namespaces.v1`): also of containers that no
+/// Kubernetes made. Two seconds for a container at most.
 public struct ContainerdSocket: ContainerSource {
     public let path: String
     let namespaces: [String]
     private let client: GRPCClient
 
     /// - Parameters:
-    ///   - namespaces: of containerd, that are asked in this order.
+    ///   - namespaces: of containerd, that are asked in this order, before those that it has besides.
     ///   - timeoutMilliseconds: for all of one container, 1 to 2,000.
     public init(
         path: String = "/run/containerd/containerd.sock", namespaces: [String] = ["k8s.io", "default"],
@@ -25,6 +25,30 @@ public struct ContainerdSocket: ContainerSource {
             ContainerIdentity.isName(container.id.utf8)
         else { return nil }
         let deadline = UnixSocket.now() &+ client.timeout
+        if let details = try details(of: container, in: namespaces, deadline) { return details }
+        let others = try others(deadline).filter { !namespaces.contains($0) }
+        return try details(of: container, in: others, deadline)
+    }
+
+    private static let namespaceLimit = 32
+
+    private func others(_ deadline: UInt64) throws(RuntimeError) -> [String] {
+        try client.call("/containerd.services.namespaces.v1.Namespaces/List", [], deadline: deadline) {
+            answer throws(Protobuf.Failure) in
+            // ListNamespacesResponse.namespaces: name 1.
+            var names: [String] = []
+            for namespace in try answer.messages(1, limit: Self.namespaceLimit) {
+                if let name = try namespace.text(1), ContainerIdentity.isName(name.utf8) {
+                    names.append(name)
+                }
+            }
+            return names
+        } ?? []
+    }
+
+    private func details(
+        of container: ContainerIdentity, in namespaces: [String], _ deadline: UInt64
+    ) throws(RuntimeError) -> ContainerDetails? {
         for namespace in namespaces {
             let found = try client.call(
                 "/containerd.services.containers.v1.Containers/Get", namespace: namespace,

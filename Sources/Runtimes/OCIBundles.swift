@@ -67,6 +67,12 @@ public struct OCIBundles: ContainerSource {
         return nil
     }
 
+    /// Whether containerd has a namespace of this name: its containers' groups lie in one of the same name.
+    public func isNamespace(_ name: String) -> Bool {
+        ContainerIdentity.isName(name.utf8)
+            && (isFolder("\(Self.tasks)/\(name)") || isFolder("/run/containerd/runc/\(name)"))
+    }
+
     /// Where to look, the likely first.
     private func order(_ runtime: ContainerRuntime) -> [ContainerRuntime] {
         switch runtime {

@@ -61,6 +61,14 @@ struct Protobuf {
 
     func message(_ number: Int) throws(Failure) -> Protobuf? { try last(number).map { Protobuf($0) } }
 
+    /// The messages of a repeated field, the first `limit`.
+    func messages(_ number: Int, limit: Int) throws(Failure) -> [Protobuf] {
+        var found: [Protobuf] = []
+        try forEach { at, content in if at == number, found.count < limit { found.append(Protobuf(content)) }
+        }
+        return found
+    }
+
     /// Text at most as long as ``ContainerDetails`` takes it; nil where it is missing or empty.
     func text(_ number: Int) throws(Failure) -> String? {
         guard let found = try last(number), !found.isEmpty else { return nil }

@@ -11,15 +11,21 @@ enum Console {
     static func complain(_ text: String) { write(text + "\n", STDERR_FILENO) }
 
     private static func write(_ text: String, _ descriptor: Int32) {
-        var text = text
-        text.withUTF8 { bytes in
+        _ = write(Array(text.utf8), to: descriptor)
+    }
+
+    /// Writes all of it, however often that takes. False where it cannot be written; errno says why.
+    static func write(_ bytes: [UInt8], to descriptor: Int32) -> Bool {
+        unsafe bytes.withUnsafeBytes { bytes in
             var at = 0
             while at < bytes.count {
-                let count = unsafe Glibc.write(
-                    descriptor, bytes.baseAddress.unsafelyUnwrapped + at, bytes.count - at)
-                if count <= 0 && errno != EINTR { return }
-                at += max(0, count)
+                let rest = unsafe UnsafeRawBufferPointer(rebasing: bytes[at...])
+                let count = unsafe Glibc.write(descriptor, rest.baseAddress, rest.count)
+                if count < 0, errno == EINTR { continue }
+                guard count > 0 else { return false }
+                at += count
             }
+            return true
         }
     }
 }

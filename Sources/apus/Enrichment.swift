@@ -4,10 +4,10 @@ internal import Outputs
 /// The option `--enrichment`: what is added to events besides what the kernel tells at once.
 enum Enrichment {
     static let about =
-        "environment: add the environment to sched_process_exec, secrets hidden; environment=PATH,LANG*: only these of it. executable-hash: add the SHA-256 of programs and libraries to sched_process_exec and shared_object_loaded; executable-hash.mode=none|inode|dev-inode|digest-inode: by what a file is known again (default dev-inode). lineage: who made each process, up to the first. container.docker.socket=PATH, and podman, containerd, crio: ask this socket for the names of containers (default: those that are there ordinarily)"
+        "environment: add the environment to sched_process_exec, secrets hidden; environment=PATH,LANG*: only these of it. executable-hash: add the SHA-256 of programs and libraries to sched_process_exec and shared_object_loaded; executable-hash.mode=none|inode|dev-inode|digest-inode: by what a file is known again (default dev-inode). lineage: who made each process, up to the first. decoded-data: names of flags and constants, and structures by their members, also in JSON (tables always have them). fd-paths: what each descriptor of a system call is open on, a path or a socket, as the kernel has it at that moment. payload=BYTES: so much of what is read and written (default 32). container.docker.socket=PATH, and podman, containerd, crio: ask this socket for the names of containers (default: those that are there ordinarily)"
 
     static let choices =
-        ["environment", "executable-hash", "lineage", "container"]
+        ["environment", "decoded-data", "fd-paths", "executable-hash", "lineage", "payload", "container"]
         + HashMode.allCases.map { "executable-hash.mode=\($0.rawValue)" }
 
     /// Sets what one value of the option asks for. A later one goes before an earlier one.
@@ -33,6 +33,16 @@ enum Enrichment {
                     "enrichment 'executable-hash.mode' is \(modes), not '\(parts.dropFirst().first ?? "")'")
             }
             request.executableHash = mode
+        case "decoded-data" where parts.count == 1:
+            for index in request.outputs.indices { request.outputs[index].isDecoded = true }
+        case "fd-paths" where parts.count == 1:
+            for index in request.outputs.indices { request.outputs[index].showsDescriptors = true }
+        case "payload":
+            let bytes = parts.count == 1 ? 32 : Int(parts[1]) ?? 0
+            guard (1...4096).contains(bytes) else {
+                throw UsageError("enrichment 'payload' takes a number of bytes from 1 to 4096: payload=BYTES")
+            }
+            for index in request.outputs.indices { request.outputs[index].payload = bytes }
         case "lineage" where parts.count == 1: request.wantsLineage = true
         // Names are always asked for.
         case "container" where parts.count == 1: break
@@ -45,7 +55,7 @@ enum Enrichment {
         case "container.cgroupfs.force" where parts.count == 1: break
         default:
             throw UsageError(
-                "unknown enrichment '\(text)'; there are environment, executable-hash, executable-hash.mode, lineage, "
+                "unknown enrichment '\(text)'; there are environment, decoded-data, fd-paths, executable-hash, executable-hash.mode, lineage, payload, "
                     + "container, container.cgroupfs.path and container.RUNTIME.socket for docker, podman, "
                     + "containerd and crio")
         }

@@ -1,4 +1,7 @@
+internal import Agent
 internal import Catalog
+internal import EventPages
+internal import Glibc
 internal import Policies
 internal import Probes
 
@@ -50,57 +53,33 @@ enum EventsCommands {
                 )
             }
             if arguments.switches.contains("json") {
-                Console.out(document(event, features).line + "\n")
+                Console.out(document(event, features, isWhole: true).line + "\n")
             } else {
-                Console.out((number > 0 ? "\n" : "") + page(event, features))
+                let state = features.availability(of: event)
+                let kernel = KernelHooks(
+                    answer: state == .present ? "gives it" : "\(state.name): \(state.reason ?? "")",
+                    lines: hooks(event, features))
+                let page = EventReference.builtIn.page(of: event, kernel: kernel)
+                Console.out((number > 0 ? "\n" : "") + page.terminal)
             }
         }
         return 0
     }
 
-    // MARK: Text
-
-    private static func page(_ event: EventDefinition, _ features: Features) -> String {
-        var text = "\(event.name)  (id \(event.id.rawValue))\n\(event.about)\n\n"
-        text += "Sets:        \(event.sets.isEmpty ? "none" : event.sets.joined(separator: ", "))\n"
-        text += "Hooks:       \(hooks(event, features).joined(separator: "\n             "))\n"
-        let state = features.availability(of: event)
-        text += "This kernel: \(state == .present ? "gives it" : "\(state.name): \(state.reason ?? "")")\n"
-        if event.fields.isEmpty { return text + "\nNo fields.\n" }
-        text += "\nFields:\n"
-        let width = (event.fields.map(\.name.count).max() ?? 0) + 2
-        for field in event.fields {
-            var line = "  \(Help.pad(field.name, width))\(Help.pad(field.type.rawValue, 10))"
-            line += Help.pad(field.provenance.tags.joined(separator: " "), 14)
-            line += meaning(field, event)
-            while line.hasSuffix(" ") { line.removeLast() }
-            text += line + "\n"
+    static let docs = Command(
+        name: "events docs", about: "Write the event reference: a page for each event, as Markdown.",
+        operands: "FOLDER"
+    ) { arguments in
+        guard let folder = arguments.operands.first, arguments.operands.count == 1 else {
+            throw UsageError("name a folder, as: apus events docs Docs/events")
         }
-        text +=
-            "\nK: read from the kernel or a register. U: read from user memory. TOCTOU: the kernel makes its own\n"
-        text +=
-            "copy at another moment, so a caller may have changed it in between. OPT: may be null or missing.\n"
-        if event.kernelFieldCount < event.fields.count {
-            text += "AGENT: Apus adds it when it is asked for.\n"
+        let files = EventReference.builtIn.files
+        for path in ["", "/sets"] where unsafe mkdir(folder + path, 0o755) != 0 && errno != EEXIST {
+            throw unwritable(folder + path)
         }
-        return text
-    }
-
-    private static func meaning(_ field: FieldDefinition, _ event: EventDefinition) -> String {
-        if !field.about.isEmpty { return field.about }
-        if let target = field.targetProvenance {
-            let way =
-                field.direction == .in
-                ? "the call reads" : field.direction == .out ? "the call writes" : "the call reads and writes"
-            return "address of what \(way) (\(target.tags.joined(separator: " ")))"
-        }
-        switch field.direction {
-        case .in: return "read at entry"
-        case .out, .inout: return "read at exit, when the call succeeded"
-        case .outOnFailure: return "read at exit, when the call failed"
-        case .opaque: return "an address or a number, not read through"
-        case nil: return ""
-        }
+        for file in files { try write(file.text, to: "\(folder)/\(file.path)") }
+        Console.note("wrote \(files.count) pages to \(folder)")
+        return 0
     }
 
     /// Where an event is hooked on this kernel.
@@ -131,33 +110,94 @@ enum EventsCommands {
         }
     }
 
+    private static func unwritable(_ path: String) -> AgentError {
+        AgentError("cannot write \(path): \(unsafe String(cString: strerror(errno)))")
+    }
+
+    private static func write(_ text: String, to path: String) throws(AgentError) {
+        let descriptor = unsafe open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
+        guard descriptor >= 0 else { throw unwritable(path) }
+        defer { close(descriptor) }
+        guard Console.write(Array(text.utf8), to: descriptor) else { throw unwritable(path) }
+    }
+
     // MARK: JSON
 
-    private static func document(_ event: EventDefinition, _ features: Features) -> JSONText {
+    /// - Parameter isWhole: with what is said beside the catalogue, and all that tables and structures hold.
+    private static func document(_ event: EventDefinition, _ features: Features, isWhole: Bool = false)
+        -> JSONText
+    {
         let state = features.availability(of: event)
         var members: [(String, JSONText)] = [
             ("id", .number(Int(event.id.rawValue))), ("name", .text(event.name)),
             ("description", .text(event.about)),
             ("tags", .list(event.sets.map(JSONText.text))),
-            (
-                "fields",
-                .list(
-                    event.fields.map { field in
-                        var members: [(String, JSONText)] = [
-                            ("name", .text(field.name)), ("type", .text(field.type.rawValue)),
-                            ("provenance", .list(field.provenance.tags.map(JSONText.text))),
-                        ]
-                        if let target = field.targetProvenance {
-                            members.append(("pointee_provenance", .list(target.tags.map(JSONText.text))))
-                        }
-                        if !field.about.isEmpty { members.append(("description", .text(field.about))) }
-                        return .object(members)
-                    })
-            ),
+            ("fields", .list(event.fields.map { document($0, event, isWhole) })),
         ]
         members.append(("hooks", .list(hooks(event, features).map(JSONText.text))))
         members.append(("available", .text(state.name)))
         if let reason = state.reason { members.append(("reason", .text(reason))) }
+        guard isWhole else { return .object(members) }
+        let reference = EventReference.builtIn
+        if let note = reference.note(on: event) { members.append(("security", .text(note))) }
+        members.append(("related", .list(reference.related(to: event).map(JSONText.text))))
+        members.append(("tables", .list(reference.tables(of: event).map(document))))
+        members.append(("structures", .list(EventReference.structures(of: event).map(document))))
+        if let line = reference.example(of: event)?.line { members.append(("example", .text(line))) }
         return .object(members)
+    }
+
+    private static func document(_ field: FieldDefinition, _ event: EventDefinition, _ isWhole: Bool)
+        -> JSONText
+    {
+        var members: [(String, JSONText)] = [
+            ("name", .text(field.name)), ("type", .text(field.type.rawValue)),
+            ("provenance", .list(field.provenance.tags.map(JSONText.text))),
+        ]
+        if let target = field.targetProvenance {
+            members.append(("pointee_provenance", .list(target.tags.map(JSONText.text))))
+        }
+        let about = isWhole ? EventReference.plainMeaning(of: field, in: event) : field.about
+        if !about.isEmpty { members.append(("description", .text(about))) }
+        if isWhole, let structure = field.structure {
+            members.append(("structure", .text(structure.name)))
+        } else if isWhole, let table = field.symbols {
+            members.append(("table", .text(table)))
+        }
+        return .object(members)
+    }
+
+    private static func document(_ table: Constants) -> JSONText {
+        .object([
+            ("name", .text(table.name)), ("kind", .text(table.isFlags ? "flags" : "enumeration")),
+            (
+                "constants",
+                .list(
+                    table.symbols.map {
+                        // No flag has the sign's bit, so each value is a number in JSON.
+                        .object([
+                            ("name", .text($0.name)), ("value", .number(Int(bitPattern: UInt($0.value)))),
+                        ])
+                    })
+            ),
+        ])
+    }
+
+    private static func document(_ structure: StructureDefinition) -> JSONText {
+        .object([
+            ("name", .text(structure.name)), ("size", .number(structure.size)),
+            (
+                "members",
+                .list(
+                    structure.members.map { member in
+                        var members: [(String, JSONText)] = [
+                            ("name", .text(member.name)), ("type", .text(member.type.spelling)),
+                            ("offset", .number(member.offset)),
+                        ]
+                        if let table = member.symbols { members.append(("table", .text(table))) }
+                        return .object(members)
+                    })
+            ),
+        ])
     }
 }

@@ -1,4 +1,5 @@
 internal import Catalog
+internal import EventPages
 
 /// Help texts, made from the commands' descriptions.
 enum Help {
@@ -37,7 +38,7 @@ enum Help {
             let short = option.short.map { "-\($0), " } ?? "    "
             let name = "\(short)--\(option.name)\(option.value.map { " \($0)" } ?? "")"
             text += name.count < 26 ? "  \(pad(name, 26))" : "  \(name)\n  \(pad("", 26))"
-            text += wrapped(option.about, indent: 28) + "\n"
+            text += PageText.wrapped(option.about, indent: 28) + "\n"
         }
         if !command.details.isEmpty { text += "\n\(command.details)" }
         return text
@@ -45,14 +46,5 @@ enum Help {
 
     static func pad(_ text: String, _ width: Int) -> String {
         text + String(repeating: " ", count: max(1, width - text.count))
-    }
-
-    private static func wrapped(_ text: String, indent: Int) -> String {
-        var lines: [String] = [""]
-        for word in text.split(separator: " ") {
-            if lines[lines.count - 1].count + word.count + 1 > 100 - indent { lines.append("") }
-            lines[lines.count - 1] += (lines[lines.count - 1].isEmpty ? "" : " ") + word
-        }
-        return lines.joined(separator: "\n" + String(repeating: " ", count: indent))
     }
 }

@@ -8,8 +8,9 @@ struct Main {
     static let version = "0.1.0"
 
     static let commands: [Command] = [
-        TraceCommand.command, EventsCommands.list, EventsCommands.describe, PolicyCommands.check,
-        PolicyCommands.explain, PsCommand.command, DoctorCommand.command, VersionCommand.command,
+        TraceCommand.command, EventsCommands.list, EventsCommands.describe, EventsCommands.docs,
+        PolicyCommands.check, PolicyCommands.explain, PsCommand.command, DoctorCommand.command,
+        VersionCommand.command,
         Completions.command, BenchCommand.command,
     ]
 

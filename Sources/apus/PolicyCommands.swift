@@ -78,7 +78,7 @@ enum PolicyCommands {
             guard !arguments.operands.isEmpty else {
                 throw UsageError("name a file of policies, or a directory of such files")
             }
-            (set, read.diagnostics) = PolicySet.load(paths: arguments.operands, host: LoadedPolicies.host)
+            (set, read.diagnostics) = PolicySet.load(paths: arguments.operands, host: LoadedPolicies.host())
             read.documents = PolicyDocument.load(paths: arguments.operands).documents
         } else {
             guard arguments.operands.isEmpty else {
@@ -87,7 +87,7 @@ enum PolicyCommands {
                 )
             }
             do throws(PolicyError) {
-                set = try PolicySet(events: events, scopes: scopes, host: LoadedPolicies.host)
+                set = try PolicySet(events: events, scopes: scopes, host: LoadedPolicies.host())
             } catch {
                 throw UsageError(error.description)
             }

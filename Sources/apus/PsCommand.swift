@@ -56,18 +56,9 @@ enum PsCommand {
     }
 
     private static func write(_ bytes: [UInt8]) throws {
-        var at = 0
-        while at < bytes.count {
-            let count = unsafe bytes.withUnsafeBytes {
-                unsafe Glibc.write(
-                    STDOUT_FILENO, UnsafeRawBufferPointer(rebasing: $0[at...]).baseAddress, bytes.count - at)
-            }
-            if count < 0, errno == EINTR { continue }
-            guard count > 0 else {
-                let reason = unsafe String(cString: strerror(errno))
-                throw AgentError("the list cannot be written to standard output (\(reason)); see what it is")
-            }
-            at += count
+        guard Console.write(bytes, to: STDOUT_FILENO) else {
+            let reason = unsafe String(cString: strerror(errno))
+            throw AgentError("the list cannot be written to standard output (\(reason)); see what it is")
         }
     }
 }

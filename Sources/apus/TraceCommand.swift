@@ -27,8 +27,21 @@ enum TraceCommand {
                 "how many events at most: rate=1000/s of all, cgroup=500/s of each control group; s, m or h, and burst=N behind it for what may come at once; repeatable"
             ),
             Option(
-                "output", "o", value: "FORMAT[:PATH]", choices: ["json", "table", "none"],
-                "json, table or none; to standard output or files; repeatable (default table)"),
+                "output", "o", value: "FORMAT[:PATH]", choices: OutputRequest.Format.allCases.map(\.rawValue),
+                "json, table, strace (system calls as strace writes them) or none; to standard output or files; repeatable (default table)"
+            ),
+            Option(
+                "format", value: "FORMAT[:PATH]", choices: OutputRequest.Format.allCases.map(\.rawValue),
+                "the same as --output; with strace and no --events: all system calls, signals, and how processes end"
+            ),
+            Option(
+                "summary-only", "c",
+                "instead of lines, at the end a table of all calls: time, errors, and percentiles of how long they took; in strace's form"
+            ),
+            Option("summary", "C", "the same table behind the lines; in strace's form"),
+            Option(
+                "syscall-times", "T",
+                "behind each call how long it took, in seconds; in strace's form"),
             Option(
                 "hooks", value: "HOW", choices: SystemCallHooks.allCases.map(\.rawValue),
                 "how system calls are hooked: each (cheap for calls not traced, blind to 32-bit callers), all, or auto (default)"
@@ -94,11 +107,20 @@ enum TraceCommand {
             )
         }
         request.command = arguments.command
-        if let texts = arguments.values["output"] {
+        if let texts = arguments.values["output"] ?? arguments.values["format"] {
             do {
                 request.outputs = try texts.flatMap { try OutputRequest.parse($0) }
             } catch let error as OutputError {
                 throw UsageError(error.description)
+            }
+        }
+        try setTimes(arguments, &request)
+        if request.events.isEmpty, request.policies.isEmpty,
+            request.outputs.contains(where: { $0.format == .strace })
+        {
+            request.events = ["tag=syscalls"]
+            if !request.outputs.allSatisfy({ $0.summary == .only }) {
+                request.events += ["sched_process_exit", "signal_deliver"]
             }
         }
         if let hooks = try arguments.choice("hooks", SystemCallHooks.self) { request.hooks = hooks }
@@ -108,6 +130,29 @@ enum TraceCommand {
         for text in arguments.values["enrichment"] ?? [] { try Enrichment.set(text, &request) }
         for text in arguments.values["buffers"] ?? [] { try setBuffer(text, &request) }
         return try trace(request, wantsTimings: arguments.switches.contains("timings"))
+    }
+
+    /// What strace's `-c`, `-C` and `-T` ask for, of all outputs in its form; of standard output where none is named.
+    private static func setTimes(_ arguments: Arguments, _ request: inout TraceRequest) throws {
+        let chosen = ["summary-only", "summary", "syscall-times"].filter(arguments.switches.contains)
+        guard let first = chosen.first else { return }
+        if arguments.values["output"] ?? arguments.values["format"] == nil {
+            request.outputs = [OutputRequest(format: .strace, path: nil)]
+        }
+        guard request.outputs.contains(where: { $0.format == .strace }) else {
+            throw UsageError("--\(first) is of strace's form; add --format strace")
+        }
+        guard !(chosen.contains("summary-only") && chosen.count > 1) else {
+            throw UsageError("--summary-only shows no lines; leave out --\(chosen[1])")
+        }
+        for index in request.outputs.indices where request.outputs[index].format == .strace {
+            request.outputs[index].showsDurations = chosen.contains("syscall-times")
+            if chosen.contains("summary") { request.outputs[index].summary = .added }
+            if first == "summary-only" {
+                request.outputs[index].summary = .only
+                request.outputs[index].payload = 0
+            }
+        }
     }
 
     private static func trace(_ request: TraceRequest, wantsTimings: Bool) throws -> Int32 {

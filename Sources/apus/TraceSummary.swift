@@ -56,9 +56,12 @@ struct TraceSummary {
         if result.escaped > 0 {
             lines.append("\(result.escaped) processes are missing: the table of the tree scope was full")
         }
-        if result.refusedRuns > 0 {
+        if !result.refusedRuns.isEmpty {
+            let most = result.refusedRuns.sorted { ($1.value, $0.key) < ($0.value, $1.key) }
+            let names = most.prefix(4).map { "\($0.key) \($0.value)" } + (most.count > 4 ? ["..."] : [])
             lines.append(
-                "the kernel refused \(result.refusedRuns) runs of hooks: so many events may be missing")
+                "the kernel refused \(most.reduce(0) { $0 &+ $1.value }) runs of hooks (\(names.joined(separator: ", "))): so many events may be missing"
+            )
         }
         if result.unpaired > 0 {
             lines.append(

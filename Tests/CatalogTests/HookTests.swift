@@ -50,12 +50,12 @@ import Testing
     @Test func alternativesBelongToTheHookAbove() throws {
         let event = try parse([
             "hook entry:a(int)", "or entry:b(int, int) by c", "or tp_btf:d", "hook exit:e(int) optional",
-            "# between", "field x: int32 K | x", "or calls_exit:f",
+            "# between", "field x: int32 K | x", "or calls_exit:f", "or perf:g", "or kprobe:h(int)",
         ])
         #expect(
             Self.lines(event) == [
                 "entry:a(a number) by thing | entry:b(a number, a number) by c | tp_btf:d() by thing",
-                "exit:e(a number) by thing | calls_exit:f() by thing optional",
+                "exit:e(a number) by thing | calls_exit:f() by thing | perf:g() by thing | kprobe:h(a number) by thing optional",
             ])
         guard case .hooks(let hooks) = event.source else { return }
         #expect(hooks.map(\.isOptional) == [false, true])
@@ -69,7 +69,7 @@ import Testing
     }
 
     private static let kinds =
-        "is no place: it starts with one of tp_btf, entry, exit, calls_enter, calls_exit, and a colon"
+        "is no place: it starts with one of tp_btf, entry, exit, calls_enter, calls_exit, kprobe, perf, and a colon"
     private static let noName = "is no name: letters, digits and _"
 
     @Test(

@@ -14,6 +14,8 @@ import Testing
         "int32, uint32, int64, uint64, uint16, bool, pointer, string, string[], bytes, uint64[], "
         + "credentials, sockaddr, int32[2], timespec, time"
 
+    private static let noTable = "is no name of a table: a small letter, then those, digits and _"
+
     private static func arguments(_ text: String, _ message: String) -> Bad {
         Bad(text: "call | 1 | 2 | 3 | syscalls | \(text) | About.", message: message)
     }
@@ -47,20 +49,41 @@ import Testing
         arguments(
             "a: int32, b: int32, c: int32, d: int32, e: int32, f: int32, g: int32",
             "a system call has at most 6 arguments"),
+        arguments("fd: int32 = mode", "the result of a row is 'fd' or nothing; forms have others"),
+        arguments("fd: int32 = 1", "'1' \(noTable)"),
         arguments("fd int32", "'fd int32' lacks ': type'"),
         arguments("fd: int32,", "'' lacks ': type'"),
         arguments("fd: int33", "'int33' is no type; there are \(types)"),
         arguments("fd:", "'' is no type; there are \(types)"),
+        arguments("a: int33<flags>", "'int33' is no type; there are \(types)"),
+        arguments("a: <flags>", "'' is no type; there are \(types)"),
+        arguments("a: int32<flags", "'int32<flags' lacks a closing '>'"),
+        arguments("a: int32<flags>>", "'flags>' \(noTable)"),
+        arguments("a: int32<flags> x", "'int32<flags> x' lacks a closing '>'"),
+        arguments("a: int32<>", "'' \(noTable)"),
+        arguments("a: int32<Flags>{opt}", "'Flags' \(noTable)"),
+        arguments("a: uint64<_flags>", "'_flags' \(noTable)"),
+        arguments("a: uint16<open flags>", "'open flags' \(noTable)"),
+        arguments("a: int64<käse>", "'käse' \(noTable)"),
+        arguments("a: string<flags>", "'string<flags>' names a table, and only integers have one"),
+        arguments(
+            "a: pointer<flags>{in}",
+            "there is no structure 'flags'; write 'struct flags BYTES' and its members"),
+        arguments(
+            "a: pointer{in,count=b}, b: int32",
+            "'a: pointer{in,count=b}' counts structures, and names none: pointer<NAME>"),
+        arguments("a: bool<flags>", "'bool<flags>' names a table, and only integers have one"),
+        arguments("a: int32[2]<flags>", "'int32[2]<flags>' names a table, and only integers have one"),
         arguments(
             "buf: pointer",
             "'buf: pointer' must say what is behind the pointer: in, out, inout or opaque"),
         arguments(
             "buf: pointer{opt}",
             "'buf: pointer{opt}' must say what is behind the pointer: in, out, inout or opaque"),
-        arguments("buf: pointer{in", "'buf: pointer{in' lacks a closing '}'"),
+        arguments("buf: pointer{in", "'pointer{in' lacks a closing '}'"),
         arguments(
             "buf: pointer{into}",
-            "'into' is no option; there are in, out, out-failed, inout, opaque, opt, len="),
+            "'into' is no option; there are in, out, out-failed, inout, opaque, opt, len=, count=, bits="),
         arguments(
             "buf: pointer{in,len=count}",
             "len= names 'count', which is no argument of this call"),
@@ -89,6 +112,9 @@ import Testing
         entry("field a int32 K | meaning", "a field is 'field NAME: TYPE TAGS | meaning'"),
         entry("field a: | meaning", "this field has no type"),
         entry("field a: int33 K | meaning", "'int33' is no type; there are \(types)"),
+        entry("field a: int32<flags K | meaning", "'int32<flags' lacks a closing '>'"),
+        entry("field a: int32<9> K | meaning", "'9' \(noTable)"),
+        entry("field a: time<flags> K | meaning", "'time<flags>' names a table, and only integers have one"),
         entry(
             "field a: int32 Q | meaning",
             "'Q' is no provenance tag; there are K, U, TOCTOU, OPT and AGENT"),
@@ -182,6 +208,35 @@ import Testing
         #expect(
             first.fields.map(\.targetProvenance)
                 == [nil, nil, nil, [.user, .raceable, .optional], nil, nil, nil])
+    }
+
+    @Test func rowsSayWhatIsReturned() throws {
+        let rows = """
+            one | 1 | 1 | 1 | syscalls | a: string{out,len=ret}, b: int32<fd> = fd | A call.
+            two | 2 | 2 | 2 | syscalls | - = fd | Another.
+            three | 3 | 3 | 3 | syscalls | a: int32 | A third.
+            """
+        let events = try CatalogParser.parse([("rows", rows[...])])
+        #expect(events.map(\.result) == ["fd", "fd", nil])
+        #expect(events.map(\.fields.count) == [3, 1, 2])
+        #expect(events[0].fields[0].length == .returnValue)
+    }
+
+    @Test func numbersHaveTables() throws {
+        let row =
+            "call | 1 | 1 | 1 | syscalls | a: int32<flags>, b:uint32<b_2>{opt},c: uint16<a>,d: pointer{in,opt},"
+            + " e: int64<x9>, f: uint64 | A call."
+        let entry =
+            "event thing 9\nhook agent\nabout A.\nfield a: uint64<flags> K OPT | a\nfield b: bool K | b"
+        let events = try CatalogParser.parse([("rows", row[...]), ("entries", entry[...])])
+        try #require(events.map(\.name) == ["thing", "call"])
+        #expect(events[0].fields.map(\.symbols) == ["flags", nil])
+        #expect(events[0].fields.map(\.type) == [.uint64, .bool])
+        #expect(events[0].fields.map(\.isOptional) == [true, false])
+        #expect(events[1].fields.map(\.symbols) == ["flags", "b_2", "a", nil, "x9", nil, "errno"])
+        #expect(
+            events[1].fields.map(\.type) == [.int32, .uint32, .uint16, .pointer, .int64, .uint64, .int64])
+        #expect(events[1].fields.map(\.isOptional) == [false, true, false, true, false, false, false])
     }
 
     @Test func entriesMeanWhatTheySay() throws {

@@ -28,6 +28,16 @@ import Testing
         "Sources/Agent/Executables/ExecutableDigests.swift", "Sources/apus/Enrichment.swift",
     ]
 
+    /// Traces all events but those of which there are too many.
+    static let recorded = ["Scripts/record-examples"]
+
+    /// What hooks all system calls, or says that they are hooked so.
+    static let allCalls =
+        recorded + [
+            "Sources/apus/EventsCommands.swift", "Sources/EventPages/EventPage.swift",
+            "Benchmarks/floor.bpf.c",
+        ]
+
     /// Files that name an event for a reason of their own.
     static let reasons = [
         // The tracepoint on which a trial is made; where the kernel looks programs up.
@@ -36,12 +46,19 @@ import Testing
         ] + instead + hashed,
         "shared_object_loaded": hashed,
         // Tracepoints of the kernel that all system calls pass, beside the events of the same names.
-        "sys_enter": ["Sources/apus/EventsCommands.swift", "Benchmarks/floor.bpf.c"] + instead,
+        "sys_enter": allCalls + instead, "sys_exit": allCalls + instead, "sched_switch": recorded,
         // The kernel function on which a trial is made.
         "security_settime64": ["Sources/Probes/Features.swift"],
-        "sys_exit": ["Sources/apus/EventsCommands.swift", "Benchmarks/floor.bpf.c"] + instead,
-        // Whether this kernel's tracepoint tells the last thread.
-        "sched_process_exit": ["Sources/Probes/KernelTypes.swift"],
+        // Whether this kernel's tracepoint tells the last thread; how processes end, which strace writes too.
+        "sched_process_exit": [
+            "Sources/Probes/KernelTypes.swift", "Sources/Outputs/StraceEncoder.swift",
+            "Sources/apus/TraceCommand.swift",
+        ],
+        // Signals, which strace writes too.
+        "signal_deliver": [
+            "Sources/Outputs/StraceEncoder.swift", "Sources/Outputs/StraceSignal.swift",
+            "Sources/apus/TraceCommand.swift",
+        ],
         // Which of the kernel's events the agent makes others of.
         "cgroup_mkdir": ofContainers, "cgroup_rmdir": ofContainers, "container_create": ofContainers,
         "container_remove": ofContainers, "existing_container": ofContainers,

@@ -6,7 +6,7 @@ import Testing
 @Suite struct ProgramsTests {
     /// A program as its macro or section says.
     private struct Program {
-        enum Kind { case tracepoint, entry, exit }
+        enum Kind { case tracepoint, entry, exit, never }
         let kind: Kind
         let name: String
         let target: String
@@ -27,18 +27,21 @@ import Testing
     init() throws {
         let code = try PackageFile.all().filter { $0.path.hasPrefix("Kernel/probes/") }.map(\.code)
             .joined(separator: "\n")
-        programs = code.matches(of: #/\b(ON_TRACEPOINT|ON_ENTRY|ON_EXIT)\((\w+),\s*(\w+)((?:,[^()]*)?)\)/#)
-            .map {
-                let kinds: [Substring: Program.Kind] = [
-                    "ON_TRACEPOINT": .tracepoint, "ON_ENTRY": .entry, "ON_EXIT": .exit,
-                ]
-                let arguments = $0.4.split(separator: ",").map { argument in
-                    argument.split(whereSeparator: \.isWhitespace).joined(separator: " ")
-                }
-                return Program(
-                    kind: kinds[$0.1] ?? .exit, name: String($0.2), target: String($0.3), arguments: arguments
-                )
+        programs = code.matches(
+            of: #/\b(ON_TRACEPOINT|ON_ENTRY|OR_ON_ENTRY|ON_EXIT)\((\w+),\s*(\w+)((?:,[^()]*)?)\)/#
+        )
+        .map {
+            let kinds: [Substring: Program.Kind] = [
+                "ON_TRACEPOINT": .tracepoint, "ON_ENTRY": .entry, "OR_ON_ENTRY": .never,
+                "ON_EXIT": .exit,
+            ]
+            let arguments = $0.4.split(separator: ",").map { argument in
+                argument.split(whereSeparator: \.isWhitespace).joined(separator: " ")
             }
+            return Program(
+                kind: kinds[$0.1] ?? .exit, name: String($0.2), target: String($0.3), arguments: arguments
+            )
+        }
         var sections: [String: String] = [:]
         for match in code.matches(of: #/SEC\("([^"]+)"\)\s*int\s+(\w+)\(/#) {
             sections[String(match.2)] = String(match.1)
@@ -49,7 +52,8 @@ import Testing
         }
         self.sections = sections
         try #require(programs.count > 80 && sections.count > 8)
-        try #require(Set(programs.map(\.name)).count == programs.count, "two programs share a name")
+        let own = programs.filter { $0.kind != .never }.map(\.name)
+        try #require(Set(own).count == own.count, "two programs share a name")
     }
 
     private static var places: [(event: String, place: HookPlace)] {
@@ -82,6 +86,13 @@ import Testing
                 let program = programs.first { $0.name == name && $0.kind == .tracepoint }
                 #expect(
                     program?.target == place.target || sections[name] == "tp_btf/\(place.target)", "\(about)")
+            case .perf:
+                #expect(
+                    sections["\(name)__perf"] == "tracepoint/raw_syscalls/\(place.target)", "\(about)")
+            case .kprobe:
+                let program = programs.first { $0.name == name && $0.kind == .never }
+                #expect(program?.target == place.target, "\(about)")
+                if let program { fits(program, place, about) }
             case .entry, .exit:
                 let kind: Program.Kind = place.kind == .entry ? .entry : .exit
                 if let program = programs.first(where: { $0.name == name && $0.kind == kind }) {

@@ -42,7 +42,7 @@ import Testing
             fields: [
                 "fd: int32 K", "events: pointer K -> U", "maxevents: int32 K",
                 "timeout: timespec U TOCTOU OPT", "sigset: pointer K OPT -> U TOCTOU OPT",
-                "returnValue: int64 K",
+                "sigsetsize: uint64 K", "returnValue: int64 K",
             ]),
         Expected(
             name: "epoll_ctl", id: 234, number: 233, compatNumber: 255, sets: poll,

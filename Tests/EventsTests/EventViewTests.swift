@@ -43,6 +43,8 @@ import Testing
             var bytes = random.bytes(120)
             bytes.replaceSubrange(12..<16, with: [120, 0, 0, 0])
             bytes[99] = 0
+            // What says of values to be there that are not.
+            bytes[98] &= ~UInt8(APUS_RECORD_TIMED | APUS_RECORD_ABSENT)
             let header = unsafe bytes.withUnsafeBytes {
                 unsafe $0.loadUnaligned(as: apus_record.self)
             }

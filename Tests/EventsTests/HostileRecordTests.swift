@@ -71,6 +71,7 @@ import Testing
     private static func record(_ random: inout SplitMix64) -> [UInt8] {
         var record = RecordBuilder(values: (0..<random.below(9)).map { _ in random.next() })
         record.setName(random.bytes(random.below(17)))
+        record.header.flags = UInt8(random.below(16))
         for _ in 0..<random.below(5) {
             var bytes = random.bytes(random.below(90))
             // Families of socket addresses, so that they are tried as well.
@@ -114,7 +115,7 @@ import Testing
         let record = bytes.extracting(first: event.byteCount)
         var strays = 0
         var reads = 0
-        var sum = event.time &+ UInt64(event.hostThread) &+ UInt64(event.processor)
+        var sum = event.time &+ UInt64(event.hostThread) &+ UInt64(event.processor) &+ (event.duration ?? 0)
         func touch(_ span: RawSpan) {
             reads += 1
             if record.byteOffsets(of: span) == nil { strays += 1 }

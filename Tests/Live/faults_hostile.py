@@ -2,7 +2,9 @@
 
 import collections
 import os
+import shutil
 import subprocess
+import sys
 
 from support import HERE, LIFECYCLE, check, comm, data, hostile, path_of, pid, run, shell, trace
 
@@ -51,6 +53,40 @@ def many_arguments(apus, scenario, folder):
             if shown[:4] != [program, "nothing", "secret", "words"] or len(shown) < 200:
                 faults.append(f"of {count} arguments {event['name']} shows {len(shown)}: {shown[:4]}")
     check(not faults, "; ".join(faults))
+
+
+# In a folder and with an input whose paths are longer than a path may be: many programs with ever longer names.
+FULL_RECORDS = """
+import os, sys
+os.chdir(sys.argv[1])
+for level in range(17):
+    os.mkdir("d" * 250)
+    os.chdir("d" * 250)
+os.link(sys.argv[2], "program")
+os.dup2(os.open("input", os.O_RDONLY | os.O_CREAT, 0o600), 0)
+for length in range(1400, 2200, 8):
+    child = os.fork()
+    if child == 0:
+        os.execve("./" * (length // 2) + "program", ["x" * 9000, "nothing"], {"LONG": "y" * 9000})
+    os.waitpid(child, 0)
+"""
+
+
+def full_records(apus, scenario, folder):
+    """However much comes together, what has a place of its own is not written over."""
+    program = f"{folder}/program"
+    shutil.copy(hostile(folder), program)
+    status = os.stat(program)
+    seen = trace(apus, folder, ["--events", "sched_process_exec", "--enrichment", "environment"],
+                 [sys.executable, "-c", FULL_RECORDS, folder, program])
+    events = [data(event) for event in seen.named("sched_process_exec")[1:]]
+    check(len(events) == 100, counts(seen))
+    for event in events:
+        check(event["inode"] in (status.st_ino, str(status.st_ino)) and event["inode_mode"] == status.st_mode,
+              f"{event['cmdpath'].count('./')}: inode {event['inode']}, mode {event['inode_mode']}")
+        check(event["pathname"].startswith("/") and len(event["pathname"]) > 4000, event["pathname"][:80])
+        check(event["pwd"] == event["pathname"].removesuffix("/program")[:4095], event["pwd"])
+    check({event["env"] is None for event in events} == {True, False}, "no record was full, or each was")
 
 
 def dying_threads(apus, scenario, folder):
@@ -232,7 +268,7 @@ def everything_in_a_table(apus, scenario, folder):
 
 
 TESTS = [
-    text_for_terminals, names_of_threads, many_arguments, dying_threads, all_threads_at_once, dead_leader,
+    text_for_terminals, names_of_threads, many_arguments, full_records, dying_threads, all_threads_at_once, dead_leader,
     memory_that_goes_away, bad_addresses, execution_by_another_thread, blinded_by_executions, high_bits, vfork,
     fork_bomb, tampering_debugger, filtered_calls, calls_of_32_bits, programs_of_32_bits, numbers_that_do_not_exist,
     many_long_calls_at_once, everything_at_once, everything_in_a_table,

@@ -248,7 +248,9 @@ class Reader:
         for line in stream:
             now = datetime.datetime.now(datetime.timezone.utc)
             event = json.loads(line)
-            stamp = datetime.datetime.fromisoformat(event["timestamp"][:26] + "+00:00")
+            # Zeros at the end of the fraction are not written; this Python takes six digits or none.
+            seconds, _, fraction = event["timestamp"].removesuffix("Z").partition(".")
+            stamp = datetime.datetime.fromisoformat(f"{seconds}.{fraction[:6]:0<6}+00:00")
             self.events.append(event)
             self.delays.append((now - stamp).total_seconds())
 

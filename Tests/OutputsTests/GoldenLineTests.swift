@@ -95,7 +95,7 @@ import Testing
         var record = sampleRecord(.sched_process_exec, systemCall: 59)
         record.values = [
             0, 0, 2049, 1_835_009, 1_700_000_000_000_000_000, 0o100755, 0, 2049, 1_835_010,
-            1_700_000_000_000_000_001, 0, 0, 0o20000, 0, 0, 0, 0, 0,
+            1_700_000_000_000_000_001, 0, 0, 0o20000, 0, 0, 0, 0, 0, 0x1ff_ffff_ffff, 1,
         ]
         record.blobs = [
             .init(field: 0, bytes: Array("cat".utf8)),
@@ -123,7 +123,8 @@ import Testing
                 + #"{"name":"stdin_path","str":"/dev/pts/0"},"#
                 + #"{"name":"invoked_from_kernel","bool":false},"#
                 + #"{"name":"prev_comm","str":"bash"},{"name":"env"},"#
-                + #"{"name":"pwd","str":"/root"}]}"#
+                + #"{"name":"pwd","str":"/root"},{"name":"capabilities","u_int64":"2199023255551"},"#
+                + #"{"name":"links","u_int32":1}]}"#
                 + "\n")
     }
 

@@ -27,6 +27,11 @@ func tableLine(_ record: [UInt8], _ encoder: inout TableEncoder, index: Int? = n
     line(record, index) { encoder.encode($0, index: $1, into: &$2) }
 }
 
+/// strace's line of one record.
+func straceLine(_ record: [UInt8], _ encoder: inout StraceEncoder, index: Int? = nil) -> [UInt8] {
+    line(record, index) { encoder.encode($0, index: $1, into: &$2) }
+}
+
 private func line(
     _ record: [UInt8], _ index: Int?, _ encode: (EventView, Int, inout ByteBuffer) -> Void
 ) -> [UInt8] {

@@ -55,7 +55,7 @@ import Testing
         #expect(
             error.description
                 == "scope 'cgroup=user.slice': 'user.slice' is neither the id of a control group "
-                + "nor the path of one in the v2 hierarchy")
+                + "nor the path of one, below the mount of version 2 where there is one")
     }
 
     @Test(

@@ -157,6 +157,33 @@ struct MadeUpKernel {
 
     private func ways(_ options: HookOptions) -> [String] { options.attachments.map(\.attachment.way) }
 
+    @Test func tracepointsHaveSubstitutesWhereTheKernelPreempts() throws {
+        func ways(on kernel: MadeUpKernel, _ function: String = "kprobe:some(file, int)") throws -> [String] {
+            self.ways(try options("hook tp_btf:there", "or \(function)", on: kernel))
+        }
+        var kernel = MadeUpKernel.withMulti
+        #expect(try ways(on: kernel) == ["tp_btf"])
+        #expect(try ways(on: kernel, "perf:sys_enter") == ["tp_btf"])
+        kernel.states[.undisturbedPrograms] = .absent("preempts")
+        #expect(try ways(on: kernel) == ["kprobe.multi", "tp_btf"])
+        #expect(try ways(on: kernel, "perf:sys_enter") == ["perf tracepoint", "tp_btf"])
+        #expect(
+            try options("hook tp_btf:there", "or kprobe:some(file, int)", on: kernel).attachments.first?
+                .attachment.programs
+                == ["thing__multi"])
+        // Another function of that name, several, or one that is hidden.
+        #expect(try ways(on: kernel, "kprobe:some(int, int)") == ["tp_btf"])
+        #expect(try ways(on: kernel, "kprobe:twice(int)") == ["tp_btf"])
+        #expect(try ways(on: kernel, "kprobe:absent(int)") == ["tp_btf"])
+        var hidden = kernel
+        hidden.hidesAddresses = true
+        #expect(try ways(on: hidden) == ["tp_btf"])
+        kernel.states[.kprobeMulti] = .absent("too old")
+        #expect(try ways(on: kernel) == ["tp_btf"])
+        kernel.states[.syscallTracepoints] = .absent("no tracefs")
+        #expect(try ways(on: kernel, "perf:sys_enter") == ["tp_btf"])
+    }
+
     @Test func manyFunctionsAreHookedAtOnce() throws {
         let entry = "hook entry:some(file, int)"
         let exit = "hook exit:other(int)"
@@ -219,14 +246,20 @@ struct MadeUpKernel {
         event third 3
         about Three.
         hook entry:absent(int)
-        event fourth 4
+        event sched_process_exec 4
         about Four.
-        hook tp_btf:sched_process_exec by sched_process_exec
-        hook entry:absent(int) optional
+        hook tp_btf:there
+        or kprobe:some(file, int)
         """
 
     private func plan(
         _ names: String..., on kernel: MadeUpKernel = MadeUpKernel(), hooks: FunctionHooks = .auto
+    ) throws -> SensorPlan {
+        try plan(names, on: kernel, hooks: hooks)
+    }
+
+    private func plan(
+        _ names: [String], on kernel: MadeUpKernel = MadeUpKernel(), hooks: FunctionHooks = .auto
     ) throws -> SensorPlan {
         let catalog = Catalog(events: try CatalogParser.parse([("a", Self.text[...])]))
         var request = SensorRequest()
@@ -235,12 +268,45 @@ struct MadeUpKernel {
         return try SensorPlan(request, [], try kernel.features(), catalog)
     }
 
-    private func ways(_ plan: SensorPlan) -> [[String]] { plan.attachments.map(\.programs) }
+    /// Of the events, without what keeps the state.
+    private func attachments(_ plan: SensorPlan) -> [Probes.Attachment] {
+        #expect(plan.attachments.starts(with: plan.essential))
+        return Array(plan.attachments.dropFirst(plan.essential.count))
+    }
+    private func ways(_ plan: SensorPlan) -> [[String]] { attachments(plan).map(\.programs) }
+    private func essential(_ plan: SensorPlan) -> [String] { plan.essential.flatMap(\.programs) }
+
+    @Test func whatKeepsTheStateIsNotPreempted() throws {
+        let tracepoint = Probes.Attachment.tracepoint(program: "sched_process_exec")
+        // Always there, and not a second time for who asks for the event.
+        for names in [[], ["sched_process_exec"]] {
+            var plan = try plan(names)
+            #expect(plan.attachments == [tracepoint])
+            let isReplaced = plan.replace("sched_process_exec", reason: "no") && names.isEmpty
+            #expect(!isReplaced)
+        }
+        var kernel = MadeUpKernel.withMulti
+        kernel.states[.undisturbedPrograms] = .absent("preempts")
+        for names in [[], ["sched_process_exec"]] {
+            var plan = try plan(names, on: kernel)
+            #expect(
+                plan.attachments == [
+                    .single(program: "sched_process_exec__multi", address: 0xffff_ffff_8100_0000)
+                ])
+            #expect(plan.programs == ["sched_process_exec__multi", "snapshot"])
+            let isReplaced = plan.replace("sched_process_exec__multi", reason: "no")
+            #expect(isReplaced)
+            #expect(plan.attachments == [tracepoint])
+        }
+        // Without them what is there has to do.
+        kernel.states[.kprobeMulti] = .absent("too old")
+        #expect(try plan([], on: kernel).attachments == [tracepoint])
+    }
 
     @Test func sharedProgramsAreAttachedOnce() throws {
         let plan = try plan("first", "second")
         #expect(ways(plan) == [["shared__fentry"], ["more__fexit"]])
-        #expect(plan.programs == Set(plan.essential + ["snapshot", "shared__fentry", "more__fexit"]))
+        #expect(plan.programs == Set(essential(plan) + ["snapshot", "shared__fentry", "more__fexit"]))
         #expect(plan.absent.isEmpty)
     }
 
@@ -270,31 +336,31 @@ struct MadeUpKernel {
         #expect(plan.absent == [0: "shared__kprobe: too large"])
         let isReplaced5 = plan.replace("instead", reason: "no")
         #expect(isReplaced5)
-        #expect(plan.attachments.isEmpty)
+        #expect(attachments(plan).isEmpty)
         #expect(plan.absent.count == 2)
-        #expect(plan.programs == Set(plan.essential + ["snapshot"]))
-        for program in plan.essential + ["instead", "unknown"] {
+        #expect(plan.programs == Set(essential(plan) + ["snapshot"]))
+        for program in essential(plan) + ["instead", "unknown"] {
             let isReplaced = plan.replace(program, reason: "no")
             #expect(!isReplaced, "\(program)")
         }
         // Without it `/proc` has to do.
         let isReplaced6 = plan.replace("snapshot", reason: "no")
         #expect(isReplaced6)
-        #expect(plan.programs == Set(plan.essential))
+        #expect(plan.programs == Set(essential(plan)))
     }
 
     @Test func manyAtOnceOrOneByOne() throws {
         var kernel = MadeUpKernel.withMulti
         kernel.states[.undisturbedPrograms] = .absent("preempts")
         var plan = try plan("first", "second", on: kernel)
-        #expect(plan.attachments.map(\.isMulti) == [true, true])
+        #expect(attachments(plan).map(\.isMulti) == [true, true])
         #expect(ways(plan) == [["shared__kprobe"], ["more__kprobe", "more__kretprobe"]])
         #expect(plan.multiPrograms == ["shared__kprobe", "more__kprobe", "more__kretprobe"])
-        #expect(plan.programs == Set(plan.essential).union(plan.multiPrograms).union(["multi", "snapshot"]))
+        #expect(plan.programs == Set(essential(plan)).union(plan.multiPrograms).union(["multi", "snapshot"]))
         // The kernel refuses to attach them at once: nothing is lost.
         let isReplaced = plan.replace(SensorPlan.multiDispatcher, reason: "no")
         #expect(isReplaced)
-        #expect(plan.attachments.map(\.isMulti) == [false, false])
+        #expect(attachments(plan).map(\.isMulti) == [false, false])
         #expect(ways(plan) == [["shared__kprobe"], ["more__fexit"]])
         #expect(plan.multiPrograms.isEmpty && !plan.programs.contains("multi"))
         #expect(plan.absent.isEmpty)

@@ -1,5 +1,6 @@
 import Foundation
 import State
+import Synchronization
 import TestSupport
 import Testing
 
@@ -101,6 +102,29 @@ import Testing
         #expect(details?.pod?.namespace == "prod")
         #expect(details?.pod?.uid == "u")
         #expect(details?.pod?.isSandbox == false)
+    }
+
+    @Test func namespacesThatContainerdHasBesides() throws {
+        let asked = Mutex<[String]>([])
+        let details = try serve({ fields, _ in
+            let namespace = fields["containerd-namespace"]
+            switch fields[":path"] {
+            case "/containerd.services.namespaces.v1.Namespaces/List":
+                return .answer(
+                    Wire.answer(
+                        ["k8s.io", "../../x", "team", "default"].flatMap { Wire.field(1, Wire.field(1, $0)) })
+                )
+            case "/containerd.services.containers.v1.Containers/Get":
+                asked.withLock { $0.append(namespace ?? "") }
+                guard namespace == "team" else { return .answer(Self.status(5)) }
+                return .answer(Wire.answer(Wire.field(1, Wire.field(1, Self.id) + Wire.field(3, "nginx"))))
+            default: return .answer(Self.status(5))
+            }
+        }) {
+            try ContainerdSocket(path: $0).details(of: ContainerIdentity(runtime: .containerd, id: Self.id))
+        }
+        #expect(details?.image == "nginx")
+        #expect(asked.withLock { $0 } == ["k8s.io", "default", "team"])
     }
 
     @Test func kubernetes() throws {

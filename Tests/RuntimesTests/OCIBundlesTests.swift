@@ -111,6 +111,8 @@ final class Folder {
         #expect(bundles.identity(named: Self.id, namespace: "default") == nil)
         #expect(bundles.identity(named: Self.id, namespace: "..") == nil)
         #expect(bundles.identity(named: "..", namespace: "k8s.io") == nil)
+        #expect(bundles.isNamespace("k8s.io"))
+        for name in ["team", "..", "", Self.id] { #expect(!bundles.isNamespace(name)) }
 
         try folder.write(
             path,

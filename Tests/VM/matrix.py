@@ -26,6 +26,7 @@ import compare  # noqa: E402
 
 TITLE = "# Which kernel gives which event"
 CALLS = "system calls"
+LACKING = "## System calls that a kernel lacks"
 
 
 class Unreadable(Exception):
@@ -41,10 +42,10 @@ class Cell(collections.namedtuple("Cell", "kind text reason", defaults=[None])):
 
 
 class Column:
-    """What one kernel gives: a title, the kernel's full version, and a cell for each event."""
+    """What one kernel gives: a title, the kernel's full version, a cell for each event, and system calls it lacks."""
 
-    def __init__(self, title, version, cells):
-        self.title, self.version, self.cells = title, version, cells
+    def __init__(self, title, version, cells, lacking=()):
+        self.title, self.version, self.cells, self.lacking = title, version, cells, sorted(lacking)
 
     @property
     def failures(self):
@@ -228,7 +229,7 @@ def column(title, version, folder):
             cells[name] = Cell("FAILED", "FAILED", "the scenario expects it, but there is no such event")
     given = [event for event in calls if event["name"] not in absent]
     cells[CALLS] = Cell("given", f"{len(given)} of {len(calls)}")
-    return Column(title, version, cells)
+    return Column(title, version, cells, {event["name"] for event in calls} & absent.keys())
 
 
 # ---- The table
@@ -278,7 +279,9 @@ on 6.1, and by trampolines (`fentry`, `fexit`) on 6.12 where it can have one. Th
     text += "\n" + "".join(
         f"| {' | '.join(row)} |\n"
         for row in [["event"] + [column.title for column in columns], ["---"] * (len(columns) + 1), *table])
-    return text + "\n## Notes\n\n" + "".join(f"{i}. {note}\n" for i, note in enumerate(notes, 1))
+    text += "\n## Notes\n\n" + "".join(f"{i}. {note}\n" for i, note in enumerate(notes, 1))
+    text += f"\n{LACKING}\n\n"
+    return text + "".join(f"* {one.title}: {', '.join(one.lacking) or 'none'}\n" for one in columns)
 
 
 def parse(text):
@@ -299,9 +302,15 @@ def parse(text):
     return columns
 
 
+def parse_lacking(text):
+    """The system calls that a document says a kernel lacks: {column: names}."""
+    lines = re.findall(r"^\* (.+?): (.*)$", text.partition(LACKING)[2], re.M)
+    return {title: [] if names == "none" else names.split(", ") for title, names in lines}
+
+
 def changes(committed, columns):
     """Where the table of these columns is not the committed one, in words."""
-    old = parse(committed)
+    old, old_lacking = parse(committed), parse_lacking(committed)
     found = []
     for one in columns:
         if one.title not in old:
@@ -314,4 +323,6 @@ def changes(committed, columns):
             if was.get(event) != now.get(event):
                 told = was.get(event, "nothing")
                 found.append(f"{event} on {one.title}: {now.get(event, 'no event')}; it says {told}")
+        for name in sorted(set(one.lacking) ^ set(old_lacking.get(one.title, []))):
+            found.append(f"{name} on {one.title}: {'lacking' if name in one.lacking else 'there'}; it says otherwise")
     return found

@@ -157,6 +157,17 @@ class MatrixTest(unittest.TestCase):
         self.assertEqual(len(matrix.changes("", [good])), 1)
         self.assertIn("[1] no f", matrix.printed([good]))
 
+    def test_lacking_calls(self):
+        catalogue = [CATALOGUE[0], CATALOGUE[2], {"name": "gone", "tags": ["syscalls"], "hooks": []}]
+        one = self.column([line("a")], [seen("e", path("a"))], catalogue=catalogue)
+        all_there = self.column([line("a")], [seen("e", path("a"))], catalogue=catalogue, title="7",
+                                doctor_json='{"events": {"absent": []}}')
+        text = matrix.document([one, all_there])
+        self.assertEqual(matrix.parse_lacking(text), {"6.1": ["gone"], "7": []})
+        self.assertEqual(matrix.changes(text, [one, all_there]), [])
+        self.assertEqual(len(matrix.changes(text.replace("* 6.1: gone", "* 6.1: none"), [one])), 1)
+        self.assertEqual(len(matrix.changes(text.replace("* 6.1: gone", "* 6.1: gone, more"), [one])), 1)
+
 
 if __name__ == "__main__":
     unittest.main()

@@ -35,7 +35,7 @@ GROWTH, SLACK = 1.2, 200  # 20 percent, and what a changed line or another compi
 REFUSED = "refused"
 ABSENT = "–"
 # Ways to attach one body, of which the loader takes one.
-WAYS = re.compile(r"__(fentry|fexit|kprobe|kretprobe|calls|calls_kprobe|perf)$")
+WAYS = re.compile(r"__(fentry|fexit|kprobe|kretprobe|calls|calls_kprobe|multi|perf)$")
 
 
 class Unreadable(Exception):

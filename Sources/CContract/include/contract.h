@@ -12,15 +12,16 @@
 #include <linux/types.h>
 #endif
 
-#define APUS_ABI_VERSION 4
+#define APUS_ABI_VERSION 6
 
 /* ---- Records ------------------------------------------------------------------------------- */
 
 #define APUS_COMM_BYTES 16
 
 /* Every record starts with this. It is followed by `value_count` 64-bit values, one for each field
- * of the event in catalogue order (a scalar, or the address that a pointer held; -1 sign-extends),
- * and then by blobs for what was read through pointers. */
+ * of the event in catalogue order (a scalar, or the address that a pointer held; -1 sign-extends)
+ * and behind them one for each of the flags TIMED and ABSENT, in this order; and then by blobs for
+ * what was read through pointers. */
 struct apus_record {
 	__u64 time;          /* ns since boot, CLOCK_BOOTTIME */
 	__u32 event;         /* catalogue id */
@@ -49,17 +50,48 @@ struct apus_record {
 
 #define APUS_RECORD_COMPAT 0x01    /* a 32-bit system call is in progress */
 #define APUS_RECORD_UNDECIDED 0x02 /* too long for the kernel's filters: they are to be asked again */
+#define APUS_RECORD_TIMED 0x04     /* a value says when the call was entered, in ns since boot */
+#define APUS_RECORD_ABSENT 0x08    /* a value has a bit for each field that has none in this record */
 
 /* What was read through a pointer: `length` bytes follow, padded with anything to 8. */
 struct apus_blob {
 	__u8 field; /* index into the event's fields */
 	__u8 flags; /* APUS_BLOB_* */
-	__u16 count; /* elements of a string array; 1 otherwise */
+	__u16 count; /* elements of a string array; bytes to the pointer that led here from a blob; 1 otherwise */
 	__u32 length;
 };
 
 #define APUS_BLOB_TRUNCATED 0x01 /* there was more than the limit */
 #define APUS_BLOB_AT_EXIT 0x02   /* an input that was not resident at entry and was read at exit */
+#define APUS_BLOB_RESULT 0x04    /* what a call left of what it was given, of which there is a blob before */
+
+#define APUS_BLOB_DESCRIPTOR 0x08 /* what a descriptor is open on, see struct apus_descriptor */
+
+/* In a blob's flags: how many pointers it is away from the one that the field is. A pointer in the structures of
+ * level 0 leads to a blob of level 1, and so on; what a blob leads to stands behind it, before the next of its level. */
+#define APUS_BLOB_LEVEL_SHIFT 4
+#define APUS_BLOB_LEVELS 3
+
+/* What a descriptor was open on: an argument when the call was entered, a result when it returned; one that was not open
+ * has none. It is the field's own, or behind a blob with numbers of descriptors, where `count` says which. */
+struct apus_descriptor {
+	__u64 inode;
+	__u64 peer;        /* inode of a Unix socket's other end; 0: none */
+	__s32 number;      /* the descriptor, or AT_FDCWD */
+	__u32 file_system; /* its magic number: include/uapi/linux/magic.h */
+	__u32 flags;       /* APUS_DESCRIPTOR_* */
+	__u16 family;      /* of a socket */
+	__u16 protocol;
+	__u32 port; /* of a netlink socket */
+	__u32 reserved;
+};
+
+#define APUS_DESCRIPTOR_DELETED 0x01 /* the name is gone */
+#define APUS_DESCRIPTOR_NOWHERE 0x02 /* on no mount that anybody sees: pipes, sockets, memory */
+
+/* What stands behind it, one level on, by `count`: its path, or of what is nowhere the bare name, of a socket that of its
+ * protocol; and addresses of a socket. */
+enum apus_descriptor_part { APUS_DESCRIPTOR_NAME, APUS_DESCRIPTOR_LOCAL, APUS_DESCRIPTOR_REMOTE };
 
 /* A field of type `credentials`: user and group ids in the initial user namespace, and capabilities. */
 struct apus_credentials {
@@ -75,6 +107,14 @@ struct apus_credentials {
 #define APUS_MAX_ELEMENTS 256   /* strings in one string array */
 #define APUS_SCRATCHES 4        /* records in the making on one CPU: programs interrupt each other */
 #define APUS_RECORD_DATA 28672  /* values and blobs of one record */
+
+/* Where version 2's control groups are not mounted: the controller in whose hierarchy of version 1 groups are looked up. */
+enum apus_legacy_controller {
+	APUS_LEGACY_NONE,
+	APUS_LEGACY_PIDS,
+	APUS_LEGACY_MEMORY,
+	APUS_LEGACY_CPU,
+};
 
 /* ---- Filters: what of an event's records a policy wants ---------------------------------------
  *
@@ -162,12 +202,14 @@ enum apus_reader_kind {
 	APUS_READ_STRING,       /* NUL-terminated */
 	APUS_READ_STRING_ARRAY, /* NULL-terminated array of such strings */
 	APUS_READ_BYTES,        /* a number of bytes given by `length` and `element` */
+	APUS_READ_BITS,         /* the same, where `length` gives a number of bits */
 };
 
 enum apus_reader_phase {
 	APUS_AT_ENTRY,
 	APUS_AT_EXIT,        /* when the call succeeded */
 	APUS_AT_EXIT_FAILED, /* when it failed: the time that an interrupted sleep had left */
+	APUS_AT_BOTH,        /* at entry, and when the call succeeded */
 };
 
 /* Where a reader's number of elements comes from: the argument of that index, or one of these. */
@@ -182,16 +224,56 @@ struct apus_reader {
 	__u8 kind;
 	__u8 phase;
 	__u8 length;
-	__u8 reserved;
-	__u16 element; /* bytes of one element */
-	__u16 limit;   /* bytes at most; <= APUS_MAX_STRING */
+	__u8 structure; /* in the table of those that lead on; 0: it does not */
+	__u16 element;  /* bytes of one element */
+	__u16 limit;    /* bytes at most; <= APUS_MAX_STRING */
 };
 
+#define APUS_FOLLOWS 4           /* pointers in one structure that are followed */
+#define APUS_MAX_STRUCTURES 128  /* that have such pointers, and 1 */
+#define APUS_FOLLOW_FILLED 0x01  /* room for what the call gives: as many bytes as it gave */
+#define APUS_FOLLOW_FILLS 0x02   /* to such room, and the structure says how many bytes the call gave */
+
+/* A pointer in a structure, and how what it leads to is read: `phase` and `length` of the reader do not count. */
+struct apus_follow {
+	struct apus_reader reader;
+	__u16 offset;     /* bytes from the structure's beginning to the pointer */
+	__u16 count_at;   /* and to the number of elements; or this is the number */
+	__u8 count_bytes; /* of the number: 2, 4 or 8; 0: see there */
+	__u8 flags;       /* APUS_FOLLOW_* */
+	__u16 given_at;   /* with APUS_FOLLOW_FILLS: to those 4 bytes */
+};
+
+/* A structure with pointers that are followed. */
+struct apus_structure {
+	__u16 size;
+	__u16 count; /* of follows */
+	__u32 reserved;
+	struct apus_follow follows[APUS_FOLLOWS];
+};
+
+/* What the arguments of a call are where one of them has a value: instead of its row's readers. */
+struct apus_form_key {
+	__u32 slot;  /* of the row */
+	__u32 value; /* of the argument that decides, masked */
+};
+
+struct apus_form {
+	struct apus_reader readers[APUS_SYSCALL_ARGS];
+	__u8 reads[4]; /* by enum apus_reader_phase, but for the last: a bit for each reader that then reads */
+	__u8 descriptors; /* a bit for each argument that is one, and for the return value */
+	__u8 directories; /* of them, those that may be AT_FDCWD */
+	__u8 reserved[2];
+};
+
+#define APUS_MAX_FORMS 2048
+
 #define APUS_ROW_EMIT_AT_ENTRY 0x01     /* never returns to where it was called from */
-#define APUS_ROW_NEEDS_ENTRY 0x02       /* something is read at entry */
+#define APUS_ROW_NEEDS_ENTRY 0x02       /* something is read at entry, or its time kept */
 #define APUS_ROW_REPLACES_MEMORY 0x04   /* execve: on success the caller's memory and registers are gone */
 #define APUS_ROW_RETURNS_TWICE 0x08     /* fork and its kin: 0 is the child's return, not a call's */
 #define APUS_ROW_READS_AT_EXIT 0x10     /* something is read at exit */
+#define APUS_ROW_HAS_FORMS 0x20         /* the argument `selector` decides what the others are */
 
 struct apus_syscall_row {
 	__u64 policies; /* that asked for it; 0: not traced */
@@ -201,6 +283,13 @@ struct apus_syscall_row {
 	__u8 arg_count;
 	struct apus_reader readers[APUS_SYSCALL_ARGS];
 	struct apus_tests tests;
+	__u32 mask; /* of the selector's low half */
+	__u8 selector;
+	__u8 reads[4]; /* as in struct apus_form */
+	__u8 descriptors;
+	__u8 directories;
+	__u8 pairs; /* a bit for each argument that points at two descriptors which the call makes */
+	__u8 reserved[4];
 };
 
 /* ---- Scope: whom to trace ------------------------------------------------------------------- */
@@ -385,8 +474,12 @@ struct apus_loss_total {
 _Static_assert(sizeof(struct apus_record) == 120, "apus_record");
 _Static_assert(sizeof(struct apus_blob) == 8, "apus_blob");
 _Static_assert(sizeof(struct apus_credentials) == 80, "apus_credentials");
+_Static_assert(sizeof(struct apus_descriptor) == 40, "apus_descriptor");
 _Static_assert(sizeof(struct apus_reader) == 8, "apus_reader");
-_Static_assert(sizeof(struct apus_syscall_row) == 72, "apus_syscall_row");
+_Static_assert(sizeof(struct apus_follow) == 16, "apus_follow");
+_Static_assert(sizeof(struct apus_structure) == 72, "apus_structure");
+_Static_assert(sizeof(struct apus_form) == 56, "apus_form");
+_Static_assert(sizeof(struct apus_syscall_row) == 88, "apus_syscall_row");
 _Static_assert(sizeof(struct apus_test) == 48, "apus_test");
 _Static_assert(sizeof(struct apus_state) == 16, "apus_state");
 _Static_assert(sizeof(struct apus_event_plan) == 16, "apus_event_plan");

@@ -1,7 +1,7 @@
 /// The containers of the host by control group. Fed by the walk at start, by the making and removing of control
 /// groups, and by runtimes' answers. For one thread.
 ///
-/// All ids are of one hierarchy, the one whose ids records carry (version 2): those of others are the same numbers.
+/// All ids are of one hierarchy, the one whose ids records carry (version 2 where it is mounted): those of others are the same numbers.
 ///
 /// What is removed stays for a while, by the time of events, as records of other CPUs come later. All is bounded, and
 /// what goes before its time is counted: see ``ContainerStore/Limits``.

@@ -1,7 +1,7 @@
 /// Where a hierarchy of control groups is mounted.
 public struct ControlGroupMount: Equatable, Sendable {
     public enum Hierarchy: Equatable, Sendable {
-        /// The one hierarchy of version 2, whose ids records carry.
+        /// The one hierarchy of version 2.
         case unified
         /// One of version 1: its controllers, or `name=systemd`, by comma.
         case legacy(String)
@@ -27,14 +27,6 @@ public struct ControlGroupMount: Equatable, Sendable {
     /// `/proc/self/mountinfo` cannot be read.
     public static func all() -> [ControlGroupMount] {
         (try? BoundedFile.read("/proc/self/mountinfo", limit: limit)).map(parse) ?? []
-    }
-
-    /// Version 2 where it is mounted: on `/sys/fs/cgroup`, or on `/sys/fs/cgroup/unified` beside version 1.
-    /// - Parameter place: only there; nil for wherever it is.
-    public static func unified(at place: String? = nil) -> ControlGroupMount? {
-        all().first {
-            $0.hierarchy == .unified && (place.map { Array($0.utf8) } ?? $0.place) == $0.place
-        }
     }
 
     /// Reads lines of `/proc/PID/mountinfo` (proc(5)):
@@ -112,9 +104,6 @@ public struct ControlGroups: Equatable, Sendable {
                     path: Array(parts[2])))
         }
     }
-
-    /// The group of version 2, whose id records carry.
-    public var unified: [UInt8]? { memberships.first { $0.hierarchy == 0 && $0.controllers.isEmpty }?.path }
 
     /// The container that the process is in, by whichever hierarchy tells one: version 2, then systemd's, then the
     /// others in their order. On a host with both versions a container may have groups only in version 1, and its

@@ -132,7 +132,7 @@ static void epoll(void)
 	/* Since 5.11. */
 	n = call(SYS_epoll_pwait2, epfd, got, 4, &short_time, &mask, KERNEL_SIGSET);
 	expect("epoll_pwait2", n, INT("fd", epfd), POINTER("events", got), INT("maxevents", 4),
-	       TIMESPEC("timeout", &short_time), POINTER("sigset", &mask));
+	       TIMESPEC("timeout", &short_time), POINTER("sigset", &mask), UINT("sigsetsize", KERNEL_SIGSET));
 }
 
 static int child_that_exits(int status)

@@ -17,6 +17,7 @@
 #include "rings.h"
 #include "sockets.h"
 #include "tasks.h"
+#include "signals.h"
 
 /* Once at the start of the tracer, whose process is not known here. */
 static void init_namespaces(void)
@@ -150,6 +151,7 @@ static const struct {
 	SCENARIO(load_elf_phdrs),
 	SCENARIO(process_execute_failed),
 	SCENARIO(do_sigaction),
+	SCENARIO(signal_deliver),
 	SCENARIO(security_task_setrlimit),
 	SCENARIO(security_settime64),
 	SCENARIO(security_task_prctl),

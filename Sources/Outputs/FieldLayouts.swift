@@ -1,0 +1,213 @@
+internal import Catalog
+internal import Events
+internal import Symbols
+
+/// How a field is said in words, in one form of its event.
+struct FieldLayout {
+    let name: String
+    /// What it is here.
+    let type: FieldType
+    /// What JSON says that it is where it was read, and where not: a number keeps the type of the event's row.
+    fileprivate let typesInJSON: (read: FieldType, unread: FieldType)
+    let words: NumberWords
+    /// What a pointer leads to.
+    let structure: StructureLayout?
+    /// As many of it as some argument says.
+    let isArray: Bool
+    /// The argument that says how many of it there are.
+    let count: Int?
+    /// The argument that says how many bits there are.
+    let countOfBits: Int?
+    /// As many as the call returned.
+    let isCountedByResult: Bool
+    /// It counts only where the argument before it makes a file.
+    let isModeOfOpening: Bool
+    let isEnvironment: Bool
+    /// Text that does not end at a NUL: as many bytes as an argument says, or names, each with its NUL.
+    let isWhole: Bool
+    /// What strace's form shows of a place in a file or of a head that the call changes.
+    let moment: Moment
+    /// Of room for a message that was not filled.
+    let unfilled: StructureLayout?
+    /// The argument that says how many bytes there are.
+    let lengthArgument: Int?
+    /// Of a call that waits, strace's form shows what it was given, and beside the result what it left.
+    let waited: WaitedField?
+
+    /// - Parameters:
+    ///   - row: What the field is where no form says otherwise.
+    ///   - before: The field before it.
+    ///   - isWaiting: It is of a call that waits for descriptors.
+    init(_ field: FieldDefinition, row: FieldDefinition, before: FieldDefinition?, isWaiting: Bool) {
+        name = field.name
+        type = field.type
+        switch (field.type.isOneValue, row.type.isOneValue) {
+        case (true, true): typesInJSON = (row.type, row.type)
+        case (true, false): typesInJSON = (field.type, field.type)
+        case (false, true): typesInJSON = (field.type, row.type)
+        case (false, false): typesInJSON = (field.type, field.type)
+        }
+        words = NumberWords(field)
+        structure = field.structure.map { StructureLayout($0) }
+        isArray = field.isArray
+        if case .argument(let index) = field.length {
+            (count, lengthArgument) = field.isArray ? (index, nil) : (nil, index)
+        } else {
+            (count, lengthArgument) = (nil, nil)
+        }
+        countOfBits = field.countOfBits
+        isCountedByResult =
+            (field.type == .pointer || field.type == .string) && field.length == .returnValue
+        if case .argument = field.length { isWhole = true } else { isWhole = field.name == "list" }
+        moment = Moment(field)
+        let isRoom = field.direction == .inout && field.structure?.name == "msghdr"
+        unfilled = isRoom ? field.structure.map { StructureLayout($0, only: "msg_namelen") } : nil
+        isModeOfOpening = field.symbols == "permissions" && before?.symbols == "open_flags"
+        isEnvironment = field.name == "envp"
+        waited = isWaiting ? WaitedField(field) : nil
+    }
+}
+
+/// When a value is that a call is given and changes.
+enum Moment {
+    case left
+    case given
+    /// `[0] => [52]`.
+    case both
+
+    init(_ field: FieldDefinition) {
+        switch (field.direction, field.name) {
+        case (.inout, "offset"): self = .both
+        case (.inout, "off_in"), (.inout, "off_out"), (.inout, "hdrp"): self = .given
+        default: self = .left
+        }
+    }
+}
+
+extension FieldType {
+    /// The record's value is all of it, or its address.
+    fileprivate var isOneValue: Bool {
+        switch self {
+        case .int32, .uint32, .int64, .uint64, .uint16, .bool, .pointer, .time: true
+        case .string, .stringArray, .bytes, .uint64Array, .credentials, .socketAddress, .int32Pair, .timespec:
+            false
+        }
+    }
+}
+
+/// How an event is said in words, in one of its forms.
+final class EventLayout {
+    /// All fields; those that the form does not use are as in the event's row.
+    let fields: [FieldLayout]
+    /// The indexes of those that the form uses, in order.
+    let used: [Int]
+    /// What a call returns where it does not fail.
+    let result: CallResult
+    /// Where it returns 0 it wrote nothing: no child had ended.
+    private let leavesAllAtZero: Bool
+    /// Of a call that gives a value or a list, the argument that says how much room there is. Where there is none it only
+    /// says how much it would give.
+    private let roomArgument: Int?
+    /// The most that all the words of numbers take.
+    let room: Int
+
+    /// - Parameter form: Nothing for the event's row.
+    init(_ event: EventDefinition, form: CallCase?) {
+        var fields = event.fields
+        for (index, field) in form?.arguments ?? [] where fields.indices.contains(index) {
+            fields[index] = field
+        }
+        let result = form?.result.flatMap { ResultWords($0) }.map { .named($0) } ?? CallResult(event.name)
+        let isWaiting = if case .waiting = result { true } else { false }
+        self.fields = fields.indices.map { index in
+            FieldLayout(
+                fields[index], row: event.fields[index], before: index > 0 ? fields[index - 1] : nil,
+                isWaiting: isWaiting)
+        }
+        self.result = result
+        leavesAllAtZero = event.name == "wait4" || event.name == "waitpid"
+        let names: Set = ["list", "value"]
+        roomArgument =
+            fields.contains { names.contains($0.name) } ? fields.firstIndex { $0.name == "size" } : nil
+        used = form?.arguments.map(\.index) ?? Array(fields.indices)
+        room = self.fields.reduce(0) { $0 + $1.words.room }
+    }
+
+    /// Whether what was read is older than the call, as it wrote nothing.
+    func isStale(_ field: Int, _ event: EventView) -> Bool {
+        if let roomArgument, fields[field].isCountedByResult { return event.value(roomArgument) == 0 }
+        return leavesAllAtZero && fields[field].type == .pointer && event.value(fields.count - 1) == 0
+    }
+
+    func typeInJSON(of field: Int, _ event: EventView) -> FieldType {
+        let types = fields[field].typesInJSON
+        return types.read == types.unread || event.blob(field) != nil ? types.read : types.unread
+    }
+}
+
+/// What a call returns where it does not fail.
+enum CallResult {
+    case number, address, mode
+    /// Descriptors that are ready; 0 when the time was over.
+    case waiting
+    case named(ResultWords)
+
+    init(_ call: String) {
+        switch call {
+        case "mmap", "mmap2", "brk", "mremap", "shmat": self = .address
+        case "umask": self = .mode
+        case "select", "pselect6", "poll", "ppoll": self = .waiting
+        default: self = .number
+        }
+    }
+}
+
+/// What the result of a call means, as ` (flags FD_CLOEXEC)` behind it.
+struct ResultWords {
+    let words: NumberWords
+    /// What strace says of which bits they are.
+    let prefix: StaticString
+    /// The number in front of it is hexadecimal.
+    let isHexadecimal: Bool
+
+    init?(_ table: String) {
+        words = NumberWords(table, width: 64)
+        guard case .names(let names, _, _, _) = words else { return nil }
+        switch table {
+        case "descriptor_flags", "open_flags": prefix = "flags "
+        case "seals": prefix = "seals "
+        default: prefix = ""
+        }
+        isHexadecimal = names.kind == .flags || table == "lease"
+    }
+}
+
+/// The layouts of all events. They are looked up when the first event of a kind comes, and each form when the first of it
+/// does, as an output sees few kinds, and starting must be quick.
+struct FieldLayouts {
+    private struct Made {
+        let choice: FormChoice?
+        /// The row's, and behind it those of its forms.
+        var layouts: [EventLayout?]
+
+        init(_ event: EventDefinition) {
+            choice = event.forms.map { FormChoice($0) }
+            layouts = Array(repeating: nil, count: 1 + (choice?.forms.count ?? 0))
+        }
+    }
+    private var made: [Made?]
+
+    init(_ catalog: Catalog) { made = Array(repeating: nil, count: catalog.events.count) }
+
+    /// How a record is said, in the form that its values choose.
+    mutating func of(_ definition: EventDefinition, _ event: EventView) -> EventLayout {
+        if made[definition.index] == nil { made[definition.index] = Made(definition) }
+        let choice = made[definition.index]?.choice
+        let form = choice?.form(of: event)
+        let place = form.map { $0 + 1 } ?? 0
+        if let layout = made[definition.index]?.layouts[place] { return layout }
+        let layout = EventLayout(definition, form: form.flatMap { choice?.forms[$0] })
+        made[definition.index]?.layouts[place] = layout
+        return layout
+    }
+}

@@ -1,0 +1,162 @@
+internal import Catalog
+internal import Events
+
+/// A structure of the catalogue as it is printed, with its tables looked up.
+struct StructureLayout {
+    struct Member {
+        let name: [UInt8]
+        let type: MemberType
+        let words: NumberWords
+        let offset: Int
+        let isShownIfSet: Bool
+        /// What a pointer leads to, where that is a structure.
+        let target: StructureLayout?
+        /// What it lies in, from the outside: indexes of groups.
+        let groups: [Int]
+        /// Its own name with `=`, or nothing for an element of an array.
+        let label: [UInt8]
+    }
+
+    /// A structure or an array in a structure: members whose names begin alike, as `it_value.tv_sec` and `loads[0]`.
+    struct Group {
+        let opening: [UInt8]
+        let closing: UInt8
+    }
+
+    /// What is not written by its members alone.
+    enum Way {
+        case members
+        /// `siginfo_t`, whose members depend on its code.
+        case signal
+        /// What to do when a timer ends or a message comes: with a value, and perhaps to one thread.
+        case event
+        /// Messages beside a message, one behind the other.
+        case controlMessages
+        /// Three sets of capabilities, each in two words.
+        case capabilities
+        /// What a descriptor below 0 waits for does not count.
+        case polled
+        /// Bits in words of 64.
+        case words
+        /// An instruction of classic BPF, of sockets or of seccomp.
+        case socketFilter, seccompFilter
+
+        init(_ name: String) {
+            switch name {
+            case "siginfo", "queued_siginfo", "child_siginfo": self = .signal
+            case "sigevent": self = .event
+            case "control_messages": self = .controlMessages
+            case "cap_data": self = .capabilities
+            case "pollfd": self = .polled
+            case "node_set": self = .words
+            case "sock_filter": self = .socketFilter
+            case "seccomp_instruction": self = .seccompFilter
+            default: self = .members
+            }
+        }
+    }
+
+    let size: Int
+    let way: Way
+    let members: [Member]
+    let groups: [Group]
+    /// It is a single value, and not a structure of members.
+    let isValue: Bool
+    /// The most that one takes when it is printed, in any form.
+    let room: Int
+
+    /// - Parameters:
+    ///   - without: A member that is left out.
+    ///   - only: The one member that is shown.
+    init(_ definition: StructureDefinition, without: String? = nil, only: String? = nil) {
+        size = definition.size
+        way = Way(definition.name)
+        var groups: [Group] = []
+        var numbers: [String: Int] = [:]
+        members = definition.members.filter { $0.name != without && (only == nil || $0.name == only) }.map {
+            member in
+            var (inside, path, rest) = ([Int](), "", Substring(member.name))
+            var isElement = false
+            while let end = rest.firstIndex(where: { $0 == "." || $0 == "[" }) {
+                let isArray = rest[end] == "["
+                path += rest[..<end] + (isArray ? "[" : ".")
+                if numbers[path] == nil {
+                    numbers[path] = groups.count
+                    groups.append(
+                        Group(
+                            opening: Array(
+                                "\(isElement ? "" : rest[..<end] + "=")\(isArray ? "[" : "{")".utf8),
+                            closing: UInt8(ascii: isArray ? "]" : "}")))
+                }
+                inside += numbers[path].map { [$0] } ?? []
+                rest = rest[rest.index(after: end)...]
+                isElement = isArray
+            }
+            return Member(
+                name: Array(member.name.utf8), type: member.type, words: NumberWords(member),
+                offset: member.offset,
+                isShownIfSet: member.isShownIfSet, target: member.structure.map { StructureLayout($0) },
+                groups: inside,
+                label: isElement ? [] : Array("\(rest)=".utf8))
+        }
+        self.groups = groups
+        isValue = members.count == 1 && members[0].name.isEmpty
+        // Names of groups are parts of their members' names.
+        let least =
+            switch way {
+            case .signal, .event: SignalInformation.room
+            case .controlMessages: ControlMessages.room(definition.size)
+            case .capabilities: CapabilityText.room
+            case .socketFilter, .seccompFilter: FilterText.room
+            case .members, .polled, .words: 0
+            }
+        room =
+            least + members.reduce(8) { $0 + 2 * $1.name.count + 16 + $1.room }
+            + (isValue ? 64 * definition.size : 0)
+    }
+
+    /// Whether of so many bytes anything is shown.
+    func shows(_ bytes: Int) -> Bool {
+        members.contains { member in
+            if case .text = member.type, isValue { return bytes > 0 }
+            return member.offset + member.type.size <= bytes
+        }
+    }
+
+    /// Elements that are printed of one array.
+    static let elementLimit = 64
+}
+
+extension StructureLayout.Member {
+    /// The most that the value takes: a text is escaped, and of a set of signals each may be named.
+    fileprivate var room: Int {
+        switch type {
+        case .text(let bytes): 6 * bytes + 8
+        case .signals: 1024
+        default: 64 + words.room
+        }
+    }
+
+    /// The number at this member of the structure that begins at `start`, with its sign; nil where bytes are missing.
+    func number(in bytes: RawSpan, from start: Int) -> UInt64? {
+        let at = start + offset
+        guard at + type.size <= bytes.byteCount else { return nil }
+        let bits: UInt64
+        switch type.size {
+        case 1: bits = UInt64(unsafe bytes.unsafeLoad(fromByteOffset: at, as: UInt8.self))
+        case 2: bits = UInt64(unsafe bytes.unsafeLoadUnaligned(fromByteOffset: at, as: UInt16.self))
+        case 4: bits = UInt64(unsafe bytes.unsafeLoadUnaligned(fromByteOffset: at, as: UInt32.self))
+        case 8: bits = unsafe bytes.unsafeLoadUnaligned(fromByteOffset: at, as: UInt64.self)
+        default: return nil
+        }
+        guard case .signed(let size) = type else { return bits }
+        return UInt64(bitPattern: ByteBuffer.extended(bits, width: 8 * size))
+    }
+
+    /// The text of the member, up to its NUL or its end; nil where bytes are missing.
+    @_lifetime(copy bytes)
+    func text(in bytes: RawSpan, from start: Int) -> RawSpan? {
+        guard case .text(let count) = type, start + offset + count <= bytes.byteCount else { return nil }
+        return EventView.untilNUL(bytes.extracting(start + offset..<start + offset + count))
+    }
+}

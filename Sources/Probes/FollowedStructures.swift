@@ -1,0 +1,82 @@
+internal import CContract
+internal import Catalog
+
+/// The structures with pointers that are followed, as the kernel's programs know them: by numbers from 1.
+struct FollowedStructures {
+    /// The first is number 1.
+    private(set) var rows: [apus_structure] = []
+    private var numbers: [String: UInt8] = [:]
+    private let payload: Int
+
+    init(_ catalog: Catalog, _ targets: PointerTargets) {
+        payload = targets.payload
+        guard targets.structures else { return }
+        for event in catalog.events {
+            for field in event.fields { add(field.structure) }
+            for one in event.forms?.cases ?? [] {
+                for (_, field) in one.arguments { add(field.structure) }
+            }
+        }
+    }
+
+    /// 0 where a structure leads nowhere, or there was no room for it.
+    func number(of structure: StructureDefinition) -> UInt8 { numbers[structure.name] ?? 0 }
+
+    private mutating func add(_ structure: StructureDefinition?) {
+        guard let structure, numbers[structure.name] == nil else { return }
+        var row = apus_structure()
+        row.size = UInt16(structure.size)
+        var follows: [apus_follow] = []
+        for (member, pointer) in structure.pointers {
+            add(member.structure)
+            if let follow = follow(member, pointer, of: structure) { follows.append(follow) }
+        }
+        guard !follows.isEmpty, rows.count + 1 < Int(APUS_MAX_STRUCTURES) else { return }
+        row.count = UInt16(follows.count)
+        unsafe withUnsafeMutableBytes(of: &row.follows) { bytes in
+            for (index, follow) in follows.prefix(Int(APUS_FOLLOWS)).enumerated() {
+                unsafe bytes.storeBytes(
+                    of: follow, toByteOffset: index * MemoryLayout<apus_follow>.stride, as: apus_follow.self)
+            }
+        }
+        rows.append(row)
+        numbers[structure.name] = UInt8(rows.count)
+    }
+
+    private func follow(
+        _ member: StructureMember, _ pointer: PointerMember, of structure: StructureDefinition
+    ) -> apus_follow? {
+        var follow = apus_follow()
+        follow.offset = UInt16(member.offset)
+        follow.reader.kind = UInt8(APUS_READ_BYTES.rawValue)
+        follow.reader.element = 1
+        switch pointer.target {
+        case .text:
+            follow.reader.kind = UInt8(APUS_READ_STRING.rawValue)
+            follow.reader.limit = UInt16(APUS_MAX_STRING)
+        case .bytes:
+            guard payload > 0 else { return nil }
+            follow.reader.limit = UInt16(min(payload, Int(APUS_MAX_STRING)))
+        case .socketAddress: follow.reader.limit = 128  // sizeof(struct sockaddr_storage)
+        case .structure(_, let isArray):
+            guard let target = member.structure else { return nil }
+            if isArray || pointer.count == .number(1) { follow.reader.element = UInt16(target.size) }
+            follow.reader.limit = SystemCallTable.limit(target, isArray: isArray)
+            follow.reader.structure = number(of: target)
+        }
+        switch pointer.count {
+        case .number(let number): follow.count_at = UInt16(clamping: number)
+        case .member(let name):
+            guard let member = structure.members.first(where: { $0.name == name }) else { return nil }
+            follow.count_at = UInt16(member.offset)
+            follow.count_bytes = UInt8(member.type.size)
+        }
+        if pointer.isFilled { follow.flags |= UInt8(APUS_FOLLOW_FILLED) }
+        if let fill = pointer.fill {
+            guard let member = structure.members.first(where: { $0.name == fill }) else { return nil }
+            follow.given_at = UInt16(member.offset)
+            follow.flags |= UInt8(APUS_FOLLOW_FILLS)
+        }
+        return follow
+    }
+}
