@@ -315,6 +315,8 @@ import Testing
         for broken in [
             "", "(", ")", "()", ")(", "7 a S 3", "7 (a) S 3",
             "7 (a) S -3 7 7 0 -1 0 0 0 0 0 0 0 0 0 20 0 1 0 4 0",
+            // As the kernel takes it apart: not without a parent, but gone.
+            "7 (a) X 0 -1 -1 0 -1 4227148 27 0 0 0 0 0 0 0 20 0 0 0 24788 0",
         ] {
             #expect(StatLine(Array(broken.utf8)) == nil, "\(broken)")
         }
