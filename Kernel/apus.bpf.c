@@ -22,6 +22,7 @@
 #include "lib/user.h"
 #include "lib/vma.h"
 #include "lib/strings.h"
+#include "lib/execution.h"
 #include "lib/socket.h"
 #include "lib/descriptor.h"
 #include "lib/call.h"

@@ -271,9 +271,10 @@ static __always_inline void stash_call(struct apus_syscall_row *row, struct scra
 	/* First, so that there is room for them, however much the other arguments have. */
 	if (want_fd_paths)
 		offset = append_descriptors(s->self, row_key(slot, plan), APUS_AT_ENTRY, offset);
+	s->gaps = 0;
 	appended = append_arguments(s->self, row_key(slot, plan), APUS_AT_ENTRY | (compat ? APPEND_COMPAT : 0), offset);
 	length = (u32)appended - values;
-	faults = appended >> 32;
+	faults = appended >> 32 | s->gaps;
 	/* What could not be read now may be read at exit, and is judged then. */
 	if (is_planned(simple) && row->tests.inputs && !faults) {
 		judged = true;
@@ -422,8 +423,11 @@ static __always_inline void emit_full(struct task_struct *task, struct apus_sysc
 		/* In progress when the hook was attached, or entered outside the scope. */
 		retry = row->reads[APUS_AT_ENTRY];
 	}
-	if ((row->flags & APUS_ROW_REPLACES_MEMORY) && !failed)
+	if ((row->flags & APUS_ROW_REPLACES_MEMORY) && !failed) {
+		if (retry)
+			offset = append_executed(s->self, retry, row->readers[0].kind != APUS_READ_STRING, offset);
 		retry = 0;
+	}
 	phase = failed ? APUS_AT_EXIT_FAILED : APUS_AT_EXIT;
 	if (want_fd_paths)
 		s->appended = offset;

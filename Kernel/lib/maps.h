@@ -256,7 +256,8 @@ struct scratch {
 	struct apus_record record;
 	u8 data[APUS_RECORD_DATA + 4096 + APUS_MAX_STRING + 64];
 	struct walk walk;
-	u32 truncated;       /* of a string array, while it is read */
+	u32 array_flags;     /* of the blob of a string array, while it is read */
+	u32 gaps;            /* a bit for each argument of the call that is an array of which strings were not resident */
 	u32 row, which;      /* key of the call's row, and the phase of its arguments: see append_arguments */
 	u32 following;       /* the structure of an argument whose pointers are to be followed; 0: none */
 	u32 follow_flags;    /* field and flags of what is read behind pointers in structures */

@@ -16,6 +16,16 @@ union packed_reader {
 #define READ_FAULT (-1)
 #define READ_END (-2)
 
+/* Puts an ellipsis (U+2026) and its NUL where a string could not be read, and returns how long they are. */
+static __always_inline u32 put_ellipsis(u8 *to)
+{
+	to[0] = 0xe2;
+	to[1] = 0x80;
+	to[2] = 0xa6;
+	to[3] = 0;
+	return 4;
+}
+
 /* Reads one string of an array: the pointer at `address`, then what it points at, to `at` in the
  * scratch. Returns the position behind it, READ_END at the array's end, READ_FAULT where the array
  * itself is not resident. Global, and the loop below keeps nothing else, so that the verifier sees
@@ -34,7 +44,7 @@ __noinline long read_element(u32 self, u64 address, u32 at, u32 compat)
 	if (!string)
 		return READ_END;
 	if (at > APUS_RECORD_DATA) {
-		s->truncated = 1;
+		s->array_flags |= APUS_BLOB_TRUNCATED;
 		return READ_END;
 	}
 	to = &s->data[at & 0x7fff];
@@ -42,12 +52,10 @@ __noinline long read_element(u32 self, u64 address, u32 at, u32 compat)
 	if (n == 0)
 		n = 1; /* an empty string: older kernels do not count its NUL */
 	if (n < 0) {
-		/* Not resident: an empty element keeps the positions of the others. */
-		to[0] = 0;
-		n = 1;
-		s->truncated = 1;
+		n = put_ellipsis(to);
+		s->array_flags |= APUS_BLOB_GAPS;
 	} else if (n == STRING_READ) {
-		s->truncated = 1;
+		s->array_flags |= APUS_BLOB_TRUNCATED;
 		n--; /* keep what a whole string may have, and its NUL */
 		to[APUS_MAX_STRING - 1] = 0;
 	}
@@ -72,7 +80,7 @@ __noinline long read_elements(u32 self, u32 compat)
 			return 0;
 		if (next == READ_FAULT || s->walk.depth == APUS_MAX_ELEMENTS ||
 		    next - s->walk.start > APUS_MAX_ARRAY) {
-			s->truncated = 1;
+			s->array_flags |= APUS_BLOB_TRUNCATED;
 			return 0;
 		}
 		s->walk.at = next;
@@ -87,7 +95,7 @@ static __noinline long read_string_array(struct scratch *s, u64 address, u32 off
 	u32 compat = field_and_flags & READ_COMPAT;
 	long more = 1;
 
-	s->truncated = 0;
+	s->array_flags = 0;
 	s->walk.address = address;
 	s->walk.start = s->walk.at = OFFSET(offset) + sizeof(struct apus_blob);
 	s->walk.depth = 0;
@@ -96,8 +104,10 @@ static __noinline long read_string_array(struct scratch *s, u64 address, u32 off
 		more = read_elements(s->self, compat);
 	if (more == READ_FAULT)
 		return READ_FAULT;
-	return close_blob(s, offset, field_and_flags & 0xff, late | (s->truncated ? APUS_BLOB_TRUNCATED : 0),
-			  s->walk.depth, s->walk.at - s->walk.start);
+	if (s->array_flags & APUS_BLOB_GAPS)
+		s->gaps |= 1u << (field_and_flags & 7);
+	return close_blob(s, offset, field_and_flags & 0xff, late | s->array_flags, s->walk.depth,
+			  s->walk.at - s->walk.start);
 }
 
 /* Reads a text or bytes at `address` and appends them at `offset`. Returns the new offset, the same one

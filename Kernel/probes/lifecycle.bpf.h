@@ -104,27 +104,6 @@ static __always_inline struct file *elf_interpreter(struct scratch *s, struct mm
 	return NULL;
 }
 
-/* Appends a run of NUL-terminated strings of the new image: its arguments or its environment. */
-static __always_inline void append_strings(struct scratch *s, u32 field, u64 from, u64 to, u32 elements)
-{
-	u32 offset = OFFSET(s->offset), flags = 0;
-	u64 length = to - from;
-
-	/* Barriers keep the bounds on the registers that are used, for the 6.1 verifier. */
-	barrier_var(offset);
-	if (offset > APUS_RECORD_DATA - APUS_MAX_ARRAY - 16 || to <= from)
-		return;
-	if (length >= APUS_MAX_ARRAY) {
-		length = APUS_MAX_ARRAY - 1;
-		flags = APUS_BLOB_TRUNCATED;
-	}
-	barrier_var(length);
-	length &= APUS_MAX_ARRAY - 1;
-	if (bpf_probe_read_user(&s->data[offset + sizeof(struct apus_blob)], length, (void *)from))
-		return;
-	s->offset = close_blob(s, offset, field, flags, elements, length);
-}
-
 /* The policies of the plan in `slot` that take the program whose path is in the record. */
 static __always_inline u64 policies_of_program(struct scratch *s, u32 slot)
 {
@@ -208,8 +187,8 @@ ON_TRACEPOINT(sched_process_exec, sched_process_exec, struct task_struct *task, 
 	if (has_plan)
 		take_new_program(s->self, pid);
 	if (want_arguments || s->record.policies)
-		append_strings(s, FIELD_SCHED_PROCESS_EXEC_ARGV, READ(mm, arg_start), READ(mm, arg_end),
-			       READ(bprm, argc));
+		append_run(s->self, FIELD_SCHED_PROCESS_EXEC_ARGV, READ(mm, arg_start), READ(mm, arg_end),
+			   READ(bprm, argc));
 	if (!s->record.policies)
 		return FINISH_LIFECYCLE(s); /* the state stores need no more */
 	append_string(s, FIELD_SCHED_PROCESS_EXEC_CMDPATH, READ(bprm, filename));
@@ -227,8 +206,8 @@ ON_TRACEPOINT(sched_process_exec, sched_process_exec, struct task_struct *task, 
 	if (stash)
 		append_string(s, FIELD_SCHED_PROCESS_EXEC_PREV_COMM, stash->previous_comm);
 	if (want_environment)
-		append_strings(s, FIELD_SCHED_PROCESS_EXEC_ENV, READ(mm, env_start), READ(mm, env_end),
-			       READ(bprm, envc));
+		append_run(s->self, FIELD_SCHED_PROCESS_EXEC_ENV, READ(mm, env_start), READ(mm, env_end),
+			   READ(bprm, envc));
 	append_path(s, FIELD_SCHED_PROCESS_EXEC_PWD, &TASK(task, fs)->pwd);
 	cred = TASK(task, cred);
 	bpf_core_read(&capabilities, sizeof(capabilities), &cred->cap_permitted);

@@ -260,6 +260,14 @@ public struct BlobView: ~Escapable {
     public var isResult: Bool { flags & UInt8(APUS_BLOB_RESULT) != 0 }
     /// There was more than the limit.
     public var isTruncated: Bool { flags & UInt8(APUS_BLOB_TRUNCATED) != 0 }
+    /// Of a string array: an ellipsis stands for each string that was not in memory.
+    public var hasGaps: Bool { flags & UInt8(APUS_BLOB_GAPS) != 0 }
+    /// Whether a string of an array that ``hasGaps`` is such an ellipsis.
+    public static func isGap(_ string: RawSpan) -> Bool {
+        guard string.byteCount == 3 else { return false }
+        let first = unsafe string.unsafeLoadUnaligned(as: UInt16.self)
+        return unsafe first == 0x80e2 && string.unsafeLoad(fromByteOffset: 2, as: UInt8.self) == 0xa6
+    }
     /// An input that was not in memory at entry and was read at exit.
     public var wasReadAtExit: Bool { flags & UInt8(APUS_BLOB_AT_EXIT) != 0 }
 

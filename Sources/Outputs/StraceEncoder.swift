@@ -288,6 +288,7 @@ public struct StraceEncoder: ~Copyable {
                 buffer.reserve(head.byteCount * 4 + 8 + after)
                 if !isFirst { buffer.append(", ") }
                 isFirst = false
+                if blob.hasGaps, BlobView.isGap(head) { return buffer.append("...") }
                 buffer.append(cString: head)
                 if isHidden { buffer.append(SecretRedaction.mark) }
             }

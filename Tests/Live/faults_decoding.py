@@ -128,4 +128,43 @@ def nested_pointers(apus, scenario, folder):
         judge(hooks, lines, NESTED)
 
 
-TESTS = [wrong_pointers, decoded_json, payload, nested_pointers]
+# What scenarios/executions.c does: what must be shown of each call.
+GONE = r"\.\.\."
+GIVEN = r", 0x[0-9a-f]+ /\* 1 var \*/"
+EXECUTED = {
+    "a program": rf'execve\("/bin/true", \["true", "here", "one"\]{GIVEN}\) = 0',
+    "no arguments": rf'execve\("/bin/true", \[\]{GIVEN}\) = 0',
+    # Its first argument is not what the interpreter is given.
+    "a script": rf'execve\(".*/script", \[{GONE}, "one", "two"\]{GIVEN}\) = 0',
+    "a script of a script": rf'execve\(".*/nested", \[{GONE}, "here", "two"\]{GIVEN}\) = 0',
+    "a script alone": rf'execve\(".*/script", \[{GONE}\]{GIVEN}\) = 0',
+    # The path was brought to memory by the kernel, which came no further.
+    "no program": rf'execve\("/nosuch", \[{GONE}, "here"\]{GIVEN}\) = -1 ENOENT .*',
+    "by another call": rf'execveat\(AT_FDCWD, ".*/script", \[{GONE}, "one"\]{GIVEN}, AT_SYMLINK_NOFOLLOW\) = 0',
+    "from a directory": rf'execveat\(\d+, 0x[0-9a-f]+, \["true"\]{GIVEN}, 0\) = 0',
+    "too many": rf'execve\("/bin/true", \[({GONE}, ){{256}}{GONE}\]{GIVEN}\) = 0',
+    "too long": rf'execve\("/bin/true", \[("a{{127}}", ){{63}}"a{{1,127}}", {GONE}\]{GIVEN}\) = 0',
+}
+
+
+def executions(apus, scenario, folder):
+    """What a fresh child executes, of which nothing was in memory: as the new program was given it, or marked."""
+    program = f"{folder}/executions"
+    subprocess.run(["gcc", "-static", "-O1", "-o", program, f"{HERE}/scenarios/executions.c"], check=True)
+    for name, interpreter in (("script", "/bin/true -x"), ("nested", f"{folder}/script y")):
+        with open(f"{folder}/{name}", "w", encoding="ascii") as file:
+            file.write(f"#!{interpreter}\n")
+        os.chmod(f"{folder}/{name}", 0o755)
+    command = [program, "/bin/true", f"{folder}/script", f"{folder}/nested"]
+    calls = "execve,execveat,unlink"
+    for hooks in ("each", "all"):
+        # The first is that of the program itself.
+        lines = strace_lines(apus, folder, ["--events", calls, "--hooks", hooks], command)[1:]
+        judge(hooks, lines, EXECUTED)
+    result = trace(apus, folder, ["--events", calls], command)
+    shown = [data(event).get("argv") for event in each_event(result.path) if event["name"] == "execve"]
+    check(shown[1:4] == [["true", "here", "one"], [], ["…", "one", "two"]], f"{shown[:4]}")
+    check(shown[6] == ["…", "here"], f"{shown[6]}")
+
+
+TESTS = [executions, wrong_pointers, decoded_json, payload, nested_pointers]

@@ -12,7 +12,7 @@
 #include <linux/types.h>
 #endif
 
-#define APUS_ABI_VERSION 6
+#define APUS_ABI_VERSION 7
 
 /* ---- Records ------------------------------------------------------------------------------- */
 
@@ -64,7 +64,8 @@ struct apus_blob {
 #define APUS_BLOB_TRUNCATED 0x01 /* there was more than the limit */
 #define APUS_BLOB_AT_EXIT 0x02   /* an input that was not resident at entry and was read at exit */
 #define APUS_BLOB_RESULT 0x04    /* what a call left of what it was given, of which there is a blob before */
-
+/* Of a string array: an ellipsis (U+2026) stands for each string that was not resident. */
+#define APUS_BLOB_GAPS 0x40
 #define APUS_BLOB_DESCRIPTOR 0x08 /* what a descriptor is open on, see struct apus_descriptor */
 
 /* In a blob's flags: how many pointers it is away from the one that the field is. A pointer in the structures of

@@ -219,9 +219,10 @@ struct StatLine: Equatable {
             let to = bytes.lastIndex(of: UInt8(ascii: ")")), from < to
         else { return nil }
         let fields = bytes[(to + 1)...].split { $0 == UInt8(ascii: " ") || $0 == UInt8(ascii: "\n") }
-        // Fields 3 (state), 4 (ppid), 5 (pgrp), 9 (flags), 20 (num_threads), 22 (starttime). A process that the kernel is
-        // taking apart has lost its parent and has the group -1 (do_task_stat, fs/proc/array.c, 6.18): it is gone.
-        guard fields.count > 19, fields[2] != Array("-1".utf8)[...], let parent = UInt32(String(decoding: fields[1], as: UTF8.self)),
+        // Fields 3 (state), 4 (ppid), 5 (pgrp), 9 (flags), 20 (num_threads), 22 (starttime). What the kernel takes apart
+        // has lost its parent and has the group -1 (do_task_stat, fs/proc/array.c, 6.18): it is gone.
+        guard fields.count > 19, !fields[2].elementsEqual("-1".utf8),
+            let parent = UInt32(String(decoding: fields[1], as: UTF8.self)),
             let flags = UInt32(String(decoding: fields[6], as: UTF8.self)),
             let threads = Int64(String(decoding: fields[17], as: UTF8.self)),
             let start = UInt64(String(decoding: fields[19], as: UTF8.self))
