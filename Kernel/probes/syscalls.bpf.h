@@ -42,6 +42,7 @@ static __always_inline void call_entered(struct task_struct *task, struct pt_reg
 	read_registers(s->args, regs, compat);
 	s->args[APUS_LENGTH_RETURN_VALUE] = 0;
 	s->args[APUS_LENGTH_ONE] = 1;
+	s->room = ROOM_UNKNOWN;
 	if (row->flags & APUS_ROW_EMIT_AT_ENTRY)
 		emit(task, row, s, NULL, number, policies, compat, plan, simple);
 	else
@@ -114,6 +115,7 @@ static __always_inline void call_returned(struct task_struct *task, struct pt_re
 	}
 	s->args[APUS_LENGTH_RETURN_VALUE] = ret;
 	s->args[APUS_LENGTH_ONE] = 1;
+	s->room = stash ? stash->room : ROOM_UNKNOWN;
 	emit(task, row, s, stash, number, policies, compat, plan, simple);
 	release_scratch(s);
 }
