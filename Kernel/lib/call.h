@@ -68,6 +68,28 @@ static __always_inline u32 pointed_number(u64 address, u32 otherwise)
 	return bpf_probe_read_user(&number, sizeof(number), (void *)address) ? otherwise : number;
 }
 
+/* What the registers of a 32-bit caller are in the order of the row's arguments (arch/x86/kernel/sys_ia32.c). */
+static __always_inline void arrange_registers(struct apus_syscall_row *row, u64 *args)
+{
+	u32 joins = row->joins, from = 0;
+
+	if (row->flags & APUS_ROW_SWAPS) {
+		u64 fourth = args[3];
+
+		args[3] = args[4];
+		args[4] = fourth;
+	}
+	if (!joins)
+		return;
+	for (u32 i = 0; i < APUS_SYSCALL_ARGS; i++, from++) {
+		u64 value = from < APUS_SYSCALL_ARGS ? args[from & 7] : 0;
+
+		if (joins >> i & 1 && ++from < APUS_SYSCALL_ARGS)
+			value |= args[from & 7] << 32;
+		args[i] = value;
+	}
+}
+
 /* How many elements a reader is to read: no more than the caller had room for, as what is behind them is older. */
 static __always_inline u64 reader_elements(struct apus_reader *reader, struct scratch *s)
 {

@@ -148,6 +148,8 @@ final class EventLayout {
         if let unfilled = fields[field].unfilled, Int64(bitPattern: event.value(fields.count - 1) ?? 0) < 0 {
             return unfilled
         }
+        // Read as what it is in all cases, it may have another layout in this one.
+        if event.isCompat, fields[field].structure?.isSameForAll == false { return nil }
         return isStale(field, event) ? nil : fields[field].structure
     }
 

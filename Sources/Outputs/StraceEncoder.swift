@@ -182,7 +182,7 @@ public struct StraceEncoder: ~Copyable {
                 append(descriptor: number, event, after, &buffer)
                 continue
             }
-            if layout.isStale(number, event) {
+            if argument.structure != nil, layout.structure(of: number, event) == nil {
                 append(address: value, &buffer)
             } else if argument.isCountedByResult, value != 0, event.value(count) == 0,
                 argument.type != .string || argument.roomArgument.flatMap({ event.value($0) }) != 0

@@ -57,6 +57,8 @@ struct StructureLayout {
     }
 
     let size: Int
+    /// 32-bit programs have the same.
+    let isSameForAll: Bool
     let way: Way
     let members: [Member]
     let groups: [Group]
@@ -72,6 +74,7 @@ struct StructureLayout {
     ///   - isFailed: Only members are shown that mean something where the call failed.
     init(_ definition: StructureDefinition, without: String? = nil, isFailed: Bool = false) {
         size = definition.size
+        isSameForAll = definition.isSameForAll
         way = Way(definition.name)
         saysSize = definition.name == "perf_event_attr"
         var groups: [Group] = []

@@ -125,6 +125,11 @@ struct SystemCallTable {
             row.room = UInt8(1 + room)
             flags |= APUS_ROW_NEEDS_ENTRY
         }
+        if compatNumber != nil {
+            row.joins = Self.joins[event.name] ?? 0
+            // CONFIG_CLONE_BACKWARDS
+            if event.name == "clone" { flags |= APUS_ROW_SWAPS }
+        }
         // What never returns takes no time.
         if targets.entryTimes && trait != .noReturn { flags |= APUS_ROW_NEEDS_ENTRY }
         let own = CallCase(row: event)
@@ -151,6 +156,12 @@ struct SystemCallTable {
         row.flags = UInt8(flags | Self.moments(form))
         return row
     }
+
+    /// Numbers of 64 bits that 32-bit callers hand over in two registers (arch/x86/kernel/sys_ia32.c).
+    private static let joins: [String: UInt8] = [
+        "pread64": 8, "pwrite64": 8, "truncate64": 2, "ftruncate64": 2, "readahead": 2, "fadvise64": 2,
+        "fadvise64_64": 6, "sync_file_range": 6, "fallocate": 12, "fanotify_mark": 4,
+    ]
 
     private static let resultBit = UInt8(1 << APUS_LENGTH_RETURN_VALUE.rawValue)
 

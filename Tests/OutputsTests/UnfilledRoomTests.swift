@@ -109,6 +109,16 @@ import Testing
         }
     }
 
+    /// A 32-bit caller's has another layout.
+    @Test func structuresOf32Bits() throws {
+        var record = sampleRecord(try #require(Catalog.builtIn["getsockopt"]).id, systemCall: 0)
+        record.header.flags = UInt8(APUS_RECORD_COMPAT)
+        record.values = [3, 1, 20, 0x1000, 0x2000, 0]
+        record.blobs = [.init(field: 3, bytes: Self.bytes(1, 2)), .init(field: 4, bytes: Self.bytes(8))]
+        var strace = StraceEncoder(clock: Clock(bootOffset: newYear))
+        #expect(text(straceLine(record.build(), &strace)).contains("SO_RCVTIMEO_OLD, 0x1000, [8]) = 0"))
+    }
+
     @Test func listsWithoutRoom() throws {
         #expect(try Self.shown("flistxattr", [3, 0x1000, 0, 0], []).strace.contains("flistxattr(3, 0x1000, 0) = 0"))
         #expect(try Self.shown("flistxattr", [3, 0x1000, 9, 0], []).strace.contains(#"flistxattr(3, "", 9) = 0"#))

@@ -25,6 +25,16 @@ import Testing
         #expect(try Self.row("wait4", Self.all).readers.1.length == UInt8(APUS_LENGTH_ONE.rawValue) | 7 << 4)
     }
 
+    @Test func registersOf32BitCallers() throws {
+        for (name, joins, swaps) in [("pread64", 8, false), ("fallocate", 12, false), ("clone", 0, true), ("read", 0, false)] {
+            let call = try #require(Catalog.builtIn[name])
+            let rows = SystemCallTable(Catalog.builtIn, PointerTargets()).rows([(call, 1)]).map(\.row)
+            try #require(rows.count == 2)
+            #expect(rows.map { Int($0.joins) } == [0, joins])
+            #expect(rows.map { $0.flags & UInt8(APUS_ROW_SWAPS) != 0 } == [false, swaps])
+        }
+    }
+
     /// Where the call changes what says it, it is kept when the call is entered.
     @Test(arguments: [("accept", 3), ("getsockname", 3), ("recvfrom", 6), ("getsockopt", 0), ("bind", 0), ("read", 0)])
     func behindPointers(_ name: String, _ room: UInt8) throws {

@@ -280,6 +280,7 @@ struct apus_form {
 #define APUS_ROW_RETURNS_TWICE 0x08     /* fork and its kin: 0 is the child's return, not a call's */
 #define APUS_ROW_READS_AT_EXIT 0x10     /* something is read at exit */
 #define APUS_ROW_HAS_FORMS 0x20         /* the argument `selector` decides what the others are */
+#define APUS_ROW_SWAPS 0x40             /* 32-bit callers have its fourth and fifth argument the other way round */
 
 struct apus_syscall_row {
 	__u64 policies; /* that asked for it; 0: not traced */
@@ -296,7 +297,8 @@ struct apus_syscall_row {
 	__u8 directories;
 	__u8 pairs; /* a bit for each argument that points at two descriptors which the call makes */
 	__u8 room;  /* 1 + index of the argument that points at how much room there is, and then at how much there were */
-	__u8 reserved[3];
+	__u8 joins; /* a bit for each argument that takes two registers of a 32-bit caller, the low half first */
+	__u8 reserved[2];
 };
 
 /* ---- Scope: whom to trace ------------------------------------------------------------------- */
