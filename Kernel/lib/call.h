@@ -57,16 +57,55 @@ static __always_inline void read_registers(u64 *args, struct pt_regs *regs, bool
 	args[5] = compat ? (u32)REGISTER(regs, bp) : REGISTER(regs, r9);
 }
 
-/* How many elements a reader is to read. */
-static __always_inline u64 reader_elements(struct apus_reader *reader, u64 *args)
-{
-	u64 value = args[reader->length & 7];
-	u32 pointed = 0;
+#define ROOM_UNKNOWN (~0u)
+#define ERESTART_RESTARTBLOCK 516 /* include/linux/errno.h */
 
-	if (reader->length < APUS_LENGTH_POINTED)
+/* The u32 that an argument points at. */
+static __always_inline u32 pointed_number(u64 address, u32 otherwise)
+{
+	u32 number;
+
+	return bpf_probe_read_user(&number, sizeof(number), (void *)address) ? otherwise : number;
+}
+
+/* What the registers of a 32-bit caller are in the order of the row's arguments (arch/x86/kernel/sys_ia32.c). */
+static __always_inline void arrange_registers(struct apus_syscall_row *row, u64 *args)
+{
+	u32 joins = row->joins, from = 0;
+
+	if (row->flags & APUS_ROW_SWAPS) {
+		u64 fourth = args[3];
+
+		args[3] = args[4];
+		args[4] = fourth;
+	}
+	if (!joins)
+		return;
+	for (u32 i = 0; i < APUS_SYSCALL_ARGS; i++, from++) {
+		u64 value = from < APUS_SYSCALL_ARGS ? args[from & 7] : 0;
+
+		if (joins >> i & 1 && ++from < APUS_SYSCALL_ARGS)
+			value |= args[from & 7] << 32;
+		args[i] = value;
+	}
+}
+
+/* How many elements a reader is to read: no more than the caller had room for, as what is behind them is older. */
+static __always_inline u64 reader_elements(struct apus_reader *reader, struct scratch *s)
+{
+	u64 value = s->args[reader->length & 7], room;
+	u32 source = reader->length >> APUS_ROOM_SHIFT & 7;
+
+	if (reader->length & APUS_LENGTH_POINTED) {
+		value = pointed_number(value, 0);
+		return value < s->room ? value : s->room;
+	}
+	if (!source)
 		return value;
-	bpf_probe_read_user(&pointed, sizeof(pointed), (void *)value);
-	return pointed;
+	room = s->args[(source - 1) & 7];
+	if (value <= room)
+		return value;
+	return reader->length & APUS_ROOM_ALL_OR_NOTHING ? 0 : room;
 }
 
 /* Beside the phase of the arguments to append: the caller is a 32-bit one; and the bits of arguments to read again. */
@@ -114,7 +153,7 @@ __noinline u64 append_argument(u32 self, u32 number, u32 offset)
 	flags = read_flags(self, which, i);
 	if (packed.reader.phase == APUS_AT_BOTH && (which & 0xff) != APUS_AT_ENTRY)
 		flags |= READ_RESULT;
-	next = read_argument(s->args[i], packed.bits, reader_elements(&packed.reader, s->args), offset, flags);
+	next = read_argument(s->args[i], packed.bits, reader_elements(&packed.reader, s), offset, flags);
 	if (next < 0)
 		return offset | APPEND_FAULT;
 	if (!packed.reader.structure || next <= offset)
@@ -148,7 +187,7 @@ __noinline u64 append_plain_arguments(u32 self, u32 key, u32 which, u32 offset)
 		if (!(reads >> i & 1) || !s->args[i])
 			continue;
 		packed.reader = row->readers[i];
-		next = read_argument(s->args[i], packed.bits, reader_elements(&packed.reader, s->args), offset,
+		next = read_argument(s->args[i], packed.bits, reader_elements(&packed.reader, s), offset,
 				     read_flags(self, which, i));
 		if (next >= 0)
 			offset = next;
@@ -314,6 +353,7 @@ static __always_inline void stash_call(struct apus_syscall_row *row, struct scra
 	}
 	stash->length = length;
 	stash->retry = faults;
+	stash->room = row->room ? pointed_number(s->args[(row->room - 1) & 7], ROOM_UNKNOWN) : ROOM_UNKNOWN;
 	stash->slot = slot + 1;
 }
 
@@ -387,6 +427,7 @@ static __always_inline void emit_full(struct task_struct *task, struct apus_sysc
 {
 	u32 n = row->arg_count, slot = syscall_slot(number, compat), values, offset, retry = 0, phase;
 	bool failed = (s64)s->args[APUS_LENGTH_RETURN_VALUE] < 0, judged = false;
+	bool interrupted = (s64)s->args[APUS_LENGTH_RETURN_VALUE] == -ERESTART_RESTARTBLOCK;
 	bool timed = want_times && stash;
 
 	if (n > APUS_SYSCALL_ARGS)
@@ -428,7 +469,7 @@ static __always_inline void emit_full(struct task_struct *task, struct apus_sysc
 			offset = append_executed(s->self, retry, row->readers[0].kind != APUS_READ_STRING, offset);
 		retry = 0;
 	}
-	phase = failed ? APUS_AT_EXIT_FAILED : APUS_AT_EXIT;
+	phase = !failed ? APUS_AT_EXIT : interrupted ? APUS_AT_EXIT_INTERRUPTED : APUS_AT_EXIT_FAILED;
 	if (want_fd_paths)
 		s->appended = offset;
 	if (retry || (row->flags & APUS_ROW_READS_AT_EXIT))

@@ -253,6 +253,7 @@ struct scratch {
 	u64 from;   /* which lies there */
 	struct apus_tests tests; /* that the record has to pass */
 	u64 args[8]; /* of the system call, its return value, and 1: indexed by enum apus_reader_length */
+	u32 room;    /* that the call was given, where it says behind a pointer how much it would need */
 	struct apus_record record;
 	u8 data[APUS_RECORD_DATA + 4096 + APUS_MAX_STRING + 64];
 	struct walk walk;
@@ -283,6 +284,7 @@ struct stash {
 	u32 plan;    /* that judged the entry */
 	u32 judged;  /* its inputs have passed their tests */
 	u32 slot;    /* slot of the system call + 1; 0: none */
+	u32 room;    /* see struct scratch */
 	u16 length;  /* bytes of data */
 	u8 retry;    /* bit for each argument that was not resident and is to be read at exit */
 	u8 spilled;  /* the data is in `spills`, being too long */

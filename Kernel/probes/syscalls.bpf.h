@@ -40,8 +40,11 @@ static __always_inline void call_entered(struct task_struct *task, struct pt_reg
 		return;
 	}
 	read_registers(s->args, regs, compat);
+	if (compat)
+		arrange_registers(row, s->args);
 	s->args[APUS_LENGTH_RETURN_VALUE] = 0;
 	s->args[APUS_LENGTH_ONE] = 1;
+	s->room = ROOM_UNKNOWN;
 	if (row->flags & APUS_ROW_EMIT_AT_ENTRY)
 		emit(task, row, s, NULL, number, policies, compat, plan, simple);
 	else
@@ -72,8 +75,9 @@ static __always_inline void call_returned(struct task_struct *task, struct pt_re
 		return;
 	if ((row->flags & APUS_ROW_RETURNS_TWICE) && ret == 0)
 		return;
+	/* An address may have the highest of 32 bits. */
 	if (compat)
-		ret = (s32)ret;
+		ret = (s32)ret < 0 && (s32)ret >= -4095 ? (s64)(s32)ret : (s64)(u32)ret;
 	if (row->flags & APUS_ROW_NEEDS_ENTRY) {
 		stash = stash_of_current(false);
 		if (stash && stash->slot != slot + 1)
@@ -111,9 +115,12 @@ static __always_inline void call_returned(struct task_struct *task, struct pt_re
 			s->args[i] = stash->args[i];
 	} else {
 		read_registers(s->args, regs, compat);
+		if (compat)
+			arrange_registers(row, s->args);
 	}
 	s->args[APUS_LENGTH_RETURN_VALUE] = ret;
 	s->args[APUS_LENGTH_ONE] = 1;
+	s->room = stash ? stash->room : ROOM_UNKNOWN;
 	emit(task, row, s, stash, number, policies, compat, plan, simple);
 	release_scratch(s);
 }

@@ -76,8 +76,8 @@ public enum FieldType: String, Sendable, CaseIterable {
 /// Which way data goes through a pointer.
 public enum Direction: String, Sendable {
     case `in`, out, `inout`
-    /// Written only when the call failed: the time that an interrupted sleep had left.
-    case outOnFailure = "out-failed"
+    /// Written only when the call was interrupted: the time that a sleep had left.
+    case outInterrupted = "out-interrupted"
     /// An address that is not read through, or no address at all.
     case opaque
 }
@@ -92,6 +92,14 @@ public enum LengthSource: Sendable, Equatable {
     case bits(Int)
 }
 
+/// How much room the caller gave for what a call says the length of, where the call may say more than it wrote.
+public struct Room: Sendable, Equatable {
+    /// The argument that says it; nil: the return value, where what is written does not depend on an argument.
+    public let argument: Int?
+    /// With less room nothing is written; else as much as there is room for.
+    public let isAllOrNothing: Bool
+}
+
 public struct FieldDefinition: Sendable {
     public let name: String
     public let type: FieldType
@@ -103,6 +111,7 @@ public struct FieldDefinition: Sendable {
     /// For what is, or is reached through, a user pointer.
     public let direction: Direction?
     public let length: LengthSource?
+    public internal(set) var room: Room?
     /// `length` counts structures, and not bytes.
     public let isArray: Bool
     /// May be null or missing.

@@ -242,6 +242,7 @@ public struct CatalogParser {
         let (type, named) = try typeAndTable(typeName)
         var direction: Direction?
         var length: LengthSource?
+        var room: Room?
         var isArray = false
         var isOptional = false
         for option in options {
@@ -257,11 +258,16 @@ public struct CatalogParser {
                     throw fault("bits= names an argument")
                 }
                 length = .bits(index)
+            } else if let source = after("room=", option) {
+                room = try self.room(source, names, isAllOrNothing: false)
+            } else if let source = after("whole=", option) {
+                room = try self.room(source, names, isAllOrNothing: true)
             } else if let known = Direction(rawValue: String(option)) {
                 direction = known
             } else {
                 throw fault(
-                    "'\(option)' is no option; there are in, out, out-failed, inout, opaque, opt, len=, count=, bits="
+                    "'\(option)' is no option; there are in, out, out-interrupted, inout, opaque, opt, len=, count=, "
+                        + "bits=, room=, whole="
                 )
             }
         }
@@ -280,7 +286,7 @@ public struct CatalogParser {
         }
         let field = FieldDefinition(
             name: String(trimmed(text[..<colon])), type: type, symbols: type == .pointer ? nil : named,
-            direction: direction, length: length, isArray: isArray, isOptional: isOptional,
+            direction: direction, length: length, room: room, isArray: isArray, isOptional: isOptional,
             provenance: provenance, about: "")
         return (field, type == .pointer ? named : nil)
     }
@@ -301,6 +307,16 @@ public struct CatalogParser {
             throw fault("len= names '\(name)', which is no argument of this call")
         }
         return isPointed ? .pointedBy(index) : .argument(index)
+    }
+
+    private func room(
+        _ text: Substring, _ names: [String], isAllOrNothing: Bool
+    ) throws(CatalogError) -> Room {
+        switch try lengthSource(text, names) {
+        case .argument(let index): return Room(argument: index, isAllOrNothing: isAllOrNothing)
+        case .returnValue: return Room(argument: nil, isAllOrNothing: isAllOrNothing)
+        case .pointedBy, .bits: throw fault("room= and whole= name an argument, or ret")
+        }
     }
 
     // MARK: Other events

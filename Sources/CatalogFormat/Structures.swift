@@ -26,6 +26,8 @@ public struct StructureMember: Sendable {
     public let offset: Int
     /// People are not shown it when it is 0.
     public let isShownIfSet: Bool
+    /// It means nothing where the call that changes the structure failed.
+    public let isOfSuccess: Bool
     /// What a pointer leads to, where it names a structure.
     public internal(set) var structure: StructureDefinition?
 }
@@ -143,14 +145,16 @@ extension StructureDefinition {
         )
     }
 
-    /// Adds a member: `NAME: TYPE OFFSET`, where `-` is the name of what has none, and `NAME?` is not shown when it
-    /// is 0. `named` is the table or structure that stood behind the type, `options` what stood in braces. Returns what
+    /// Adds a member: `NAME: TYPE OFFSET`, where `-` is the name of what has none, `NAME?` is not shown when it
+    /// is 0, and `NAME!` not where the call failed that was to write it. `named` is the table or structure that stood behind the type, `options` what stood in braces. Returns what
     /// is wrong, or nothing.
     mutating func add(
         _ name: Substring, _ type: Substring, named: String?, _ options: [Substring], _ offset: Substring?
     ) -> String? {
-        let isShownIfSet = name.hasSuffix("?")
-        let name = isShownIfSet ? name.dropLast() : name
+        let isOfSuccess = name.hasSuffix("!")
+        let unmarked = isOfSuccess ? name.dropLast() : name
+        let isShownIfSet = unmarked.hasSuffix("?")
+        let name = isShownIfSet ? unmarked.dropLast() : unmarked
         let (pointer, mistake) = pointer(type, named, options)
         if let mistake { return mistake }
         let symbols = pointer == nil ? named : nil
@@ -179,7 +183,7 @@ extension StructureDefinition {
         members.append(
             StructureMember(
                 name: name == "-" ? "" : String(name), type: kind, symbols: symbols, offset: offset,
-                isShownIfSet: isShownIfSet))
+                isShownIfSet: isShownIfSet, isOfSuccess: isOfSuccess))
         return nil
     }
 

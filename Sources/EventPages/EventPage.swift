@@ -109,7 +109,7 @@ extension EventReference {
             let way =
                 switch field.direction {
                 case .out: "written by the call"
-                case .outOnFailure: "written by the call when it fails"
+                case .outInterrupted: "written by the call when it is interrupted"
                 case .inout: "read and written by the call"
                 case .in, .opaque, nil: "read by the call"
                 }
@@ -126,7 +126,7 @@ extension EventReference {
         switch field.direction {
         case .in: return "read at entry\(bytes)"
         case .out, .inout: return "read at exit, when the call succeeded\(bytes)"
-        case .outOnFailure: return "read at exit, when the call failed\(bytes)"
+        case .outInterrupted: return "read at exit, when the call was interrupted\(bytes)"
         case .opaque: return "an address or a number, not read through"
         case nil: break
         }
@@ -145,6 +145,12 @@ extension EventReference {
     }
 
     private static func length(of field: FieldDefinition, in event: EventDefinition) -> String? {
+        guard let said = saidLength(of: field, in: event) else { return nil }
+        guard let room = field.room?.argument else { return said }
+        return said + ", and no more than `\(event.fields[room].name)`"
+    }
+
+    private static func saidLength(of field: FieldDefinition, in event: EventDefinition) -> String? {
         switch field.length {
         case .argument(let index): "as many as `\(event.fields[index].name)`"
         case .pointedBy(let index): "as many as `\(event.fields[index].name)` points at"

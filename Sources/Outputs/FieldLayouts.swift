@@ -1,5 +1,6 @@
 internal import Catalog
 internal import Events
+internal import Glibc
 internal import Symbols
 
 /// How a field is said in words, in one form of its event.
@@ -12,6 +13,8 @@ struct FieldLayout {
     let words: NumberWords
     /// What a pointer leads to.
     let structure: StructureLayout?
+    /// An address of bytes.
+    var isBuffer: Bool { type == .pointer && structure == nil }
     /// As many of it as some argument says.
     let isArray: Bool
     /// The argument that says how many of it there are.
@@ -20,6 +23,8 @@ struct FieldLayout {
     let countOfBits: Int?
     /// As many as the call returned.
     let isCountedByResult: Bool
+    /// The argument that says how much room there is for what the call counts.
+    let roomArgument: Int?
     /// It counts only where the argument before it makes a file.
     let isModeOfOpening: Bool
     let isEnvironment: Bool
@@ -27,7 +32,7 @@ struct FieldLayout {
     let isWhole: Bool
     /// What strace's form shows of a place in a file or of a head that the call changes.
     let moment: Moment
-    /// Of room for a message that was not filled.
+    /// What it leads to where the call failed that was to write there.
     let unfilled: StructureLayout?
     /// The argument that says how many bytes there are.
     let lengthArgument: Int?
@@ -58,10 +63,11 @@ struct FieldLayout {
         countOfBits = field.countOfBits
         isCountedByResult =
             (field.type == .pointer || field.type == .string) && field.length == .returnValue
+        roomArgument = field.room?.argument
         if case .argument = field.length { isWhole = true } else { isWhole = field.name == "list" }
         moment = Moment(field)
-        let isRoom = field.direction == .inout && field.structure?.name == "msghdr"
-        unfilled = isRoom ? field.structure.map { StructureLayout($0, only: "msg_namelen") } : nil
+        let isUnfilled = field.direction == .inout && field.structure?.members.contains(where: \.isOfSuccess) == true
+        unfilled = isUnfilled ? field.structure.map { StructureLayout($0, isFailed: true) } : nil
         isModeOfOpening = field.symbols == "permissions" && before?.symbols == "open_flags"
         isEnvironment = field.name == "envp"
         waited = isWaiting ? WaitedField(field) : nil
@@ -74,9 +80,12 @@ enum Moment {
     case given
     /// `[0] => [52]`.
     case both
+    /// `[128 => 16]`, of one that was changed.
+    case changed
 
     init(_ field: FieldDefinition) {
         switch (field.direction, field.name) {
+        case (.inout, "addrlen"), (.inout, "optlen"): self = .changed
         case (.inout, "offset"): self = .both
         case (.inout, "off_in"), (.inout, "off_out"), (.inout, "hdrp"): self = .given
         default: self = .left
@@ -103,11 +112,7 @@ final class EventLayout {
     let used: [Int]
     /// What a call returns where it does not fail.
     let result: CallResult
-    /// Where it returns 0 it wrote nothing: no child had ended.
-    private let leavesAllAtZero: Bool
-    /// Of a call that gives a value or a list, the argument that says how much room there is. Where there is none it only
-    /// says how much it would give.
-    private let roomArgument: Int?
+    private let isWaitid: Bool
     /// The most that all the words of numbers take.
     let room: Int
 
@@ -125,18 +130,27 @@ final class EventLayout {
                 isWaiting: isWaiting)
         }
         self.result = result
-        leavesAllAtZero = event.name == "wait4" || event.name == "waitpid"
-        let names: Set = ["list", "value"]
-        roomArgument =
-            fields.contains { names.contains($0.name) } ? fields.firstIndex { $0.name == "size" } : nil
+        isWaitid = event.name == "waitid"
         used = form?.arguments.map(\.index) ?? Array(fields.indices)
         room = self.fields.reduce(0) { $0 + $1.words.room }
     }
 
-    /// Whether what was read is older than the call, as it wrote nothing.
+    /// Whether what was read may be older than the call: `waitid` returns 0 too where no child had ended, and then leaves
+    /// the times as they are and the signal 0, if it has room for that.
     func isStale(_ field: Int, _ event: EventView) -> Bool {
-        if let roomArgument, fields[field].isCountedByResult { return event.value(roomArgument) == 0 }
-        return leavesAllAtZero && fields[field].type == .pointer && event.value(fields.count - 1) == 0
+        guard isWaitid, field == 4, (event.value(3) ?? 0) & UInt64(WNOHANG) != 0 else { return false }
+        guard let information = event.blob(2), information.bytes.byteCount >= 4 else { return true }
+        return unsafe information.bytes.unsafeLoadUnaligned(as: UInt32.self) == 0
+    }
+
+    /// The structure that a field leads to, as far as anything is known of it.
+    func structure(of field: Int, _ event: EventView) -> StructureLayout? {
+        if let unfilled = fields[field].unfilled, Int64(bitPattern: event.value(fields.count - 1) ?? 0) < 0 {
+            return unfilled
+        }
+        // Read as what it is in all cases, it may have another layout in this one.
+        if event.isCompat, fields[field].structure?.isSameForAll == false { return nil }
+        return isStale(field, event) ? nil : fields[field].structure
     }
 
     func typeInJSON(of field: Int, _ event: EventView) -> FieldType {

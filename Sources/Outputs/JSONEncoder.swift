@@ -149,7 +149,7 @@ public struct JSONEncoder: ~Copyable {
                 buffer.append("\"}")
             } else if isDecoded, type == .pointer, let blob = event.blob(field),
                 case let layout = form ?? layouts.of(catalog.events[index], event),
-                let structure = layout.fields[field].structure, !layout.isStale(field, event)
+                let structure = layout.structure(of: field, event)
             {
                 buffer.append(",\"struct\":")
                 let after = 256 + room + 6 * event.byteCount
@@ -158,7 +158,7 @@ public struct JSONEncoder: ~Copyable {
                     blob, of: event, as: structure, isArray: field.isArray,
                     bits: field.countOfBits.flatMap { event.value($0) }, .json, after: after)
                 buffer.append("}")
-            } else if showsPayload, type == .pointer, let blob = event.blob(field) {
+            } else if showsPayload, form?.fields[field].isBuffer ?? frame.isBuffer, let blob = event.blob(field) {
                 buffer.append(",\"bytes\":\"")
                 buffer.append(base64: blob.bytes)
                 buffer.append("\"}")

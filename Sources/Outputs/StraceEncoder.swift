@@ -182,9 +182,11 @@ public struct StraceEncoder: ~Copyable {
                 append(descriptor: number, event, after, &buffer)
                 continue
             }
-            if layout.isStale(number, event) {
+            if argument.structure != nil, layout.structure(of: number, event) == nil {
                 append(address: value, &buffer)
-            } else if argument.isCountedByResult && value != 0 && event.value(count) == 0 {
+            } else if argument.isCountedByResult, value != 0, event.value(count) == 0,
+                argument.type != .string || argument.roomArgument.flatMap({ event.value($0) }) != 0
+            {
                 buffer.append(argument.isArray ? "[]" : "\"\"")
             } else if let room = argument.unfilled, let blob = event.blob(number),
                 Int64(bitPattern: event.value(count) ?? 0) < 0
@@ -253,7 +255,9 @@ public struct StraceEncoder: ~Copyable {
         _ event: EventView, _ after: Int, _ buffer: inout ByteBuffer
     ) {
         let bits = argument.countOfBits.flatMap { event.value($0) }
-        if argument.moment != .left, blob.isResult, let given = event.given(number) {
+        if argument.moment == .changed {
+            if append(lengths: event.given(number), blob, &buffer) { return }
+        } else if argument.moment != .left, blob.isResult, let given = event.given(number) {
             buffer.append(
                 given, of: event, as: layout, isArray: argument.isArray, bits: bits, .words, after: after)
             if argument.moment == .given { return }
@@ -263,6 +267,19 @@ public struct StraceEncoder: ~Copyable {
         if !argument.isArray && !layout.shows(blob.bytes.byteCount) { return append(address: value, &buffer) }
         buffer.append(
             blob, of: event, as: layout, isArray: argument.isArray, bits: bits, .words, after: after)
+    }
+
+    private func append(lengths given: BlobView?, _ left: BlobView, _ buffer: inout ByteBuffer) -> Bool {
+        guard left.isResult, let given, given.bytes.byteCount >= 4, left.bytes.byteCount >= 4 else { return false }
+        let room = unsafe given.bytes.unsafeLoadUnaligned(as: Int32.self)
+        let length = unsafe left.bytes.unsafeLoadUnaligned(as: Int32.self)
+        if room == length { return false }
+        buffer.append("[")
+        buffer.append(decimal: Int64(room))
+        buffer.append(" => ")
+        buffer.append(decimal: Int64(length))
+        buffer.append("]")
+        return true
     }
 
     private func append(address: UInt64, _ buffer: inout ByteBuffer) {

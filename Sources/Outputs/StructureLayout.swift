@@ -57,9 +57,13 @@ struct StructureLayout {
     }
 
     let size: Int
+    /// 32-bit programs have the same.
+    let isSameForAll: Bool
     let way: Way
     let members: [Member]
     let groups: [Group]
+    /// How many bytes of it there are stands in it, at 4; 0 is its first version (`perf_copy_attr`, kernel/events/core.c).
+    private let saysSize: Bool
     /// It is a single value, and not a structure of members.
     let isValue: Bool
     /// The most that one takes when it is printed, in any form.
@@ -67,14 +71,15 @@ struct StructureLayout {
 
     /// - Parameters:
     ///   - without: A member that is left out.
-    ///   - only: The one member that is shown.
-    init(_ definition: StructureDefinition, without: String? = nil, only: String? = nil) {
+    ///   - isFailed: Only members are shown that mean something where the call failed.
+    init(_ definition: StructureDefinition, without: String? = nil, isFailed: Bool = false) {
         size = definition.size
+        isSameForAll = definition.isSameForAll
         way = Way(definition.name)
+        saysSize = definition.name == "perf_event_attr"
         var groups: [Group] = []
         var numbers: [String: Int] = [:]
-        members = definition.members.filter { $0.name != without && (only == nil || $0.name == only) }.map {
-            member in
+        members = definition.members.filter { $0.name != without && !(isFailed && $0.isOfSuccess) }.map { member in
             var (inside, path, rest) = ([Int](), "", Substring(member.name))
             var isElement = false
             while let end = rest.firstIndex(where: { $0 == "." || $0 == "[" }) {
@@ -113,6 +118,13 @@ struct StructureLayout {
         room =
             least + members.reduce(8) { $0 + 2 * $1.name.count + 16 + $1.room }
             + (isValue ? 64 * definition.size : 0)
+    }
+
+    /// Where the one ends that begins at `start`.
+    func end(in bytes: RawSpan, from start: Int) -> Int {
+        guard saysSize, start + 8 <= bytes.byteCount else { return bytes.byteCount }
+        let size = Int(unsafe bytes.unsafeLoadUnaligned(fromByteOffset: start + 4, as: UInt32.self))
+        return min(bytes.byteCount, start + (size == 0 ? 64 : max(size, 8)))
     }
 
     /// Whether of so many bytes anything is shown.

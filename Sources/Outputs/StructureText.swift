@@ -132,7 +132,8 @@ extension ByteBuffer {
         let bytes = blob.bytes
         append("{")
         var isFirst = true
-        for member in layout.members where start + member.offset + member.type.size <= bytes.byteCount {
+        let end = layout.end(in: bytes, from: start)
+        for member in layout.members where start + member.offset + member.type.size <= end {
             append(isFirst ? "\"" : ",\"")
             isFirst = false
             append(member.name)
@@ -150,7 +151,8 @@ extension ByteBuffer {
         append("{")
         var isFirst = true
         var inside: [Int] = []
-        for member in layout.members where start + member.offset + member.type.size <= bytes.byteCount {
+        let end = layout.end(in: bytes, from: start)
+        for member in layout.members where start + member.offset + member.type.size <= end {
             if member.isShownIfSet && member.number(in: bytes, from: start) == 0 { continue }
             var common = 0
             while common < min(inside.count, member.groups.count), inside[common] == member.groups[common] {

@@ -104,13 +104,14 @@ public struct TableEncoder: ~Copyable {
         // What follows a field still needs its room.
         let after = 512 + event.byteCount * 8
         let kernelFieldCount = definition.kernelFieldCount
-        for (field, layout) in layouts.of(definition, event).fields.enumerated() {
+        let form = layouts.of(definition, event)
+        for (field, layout) in form.fields.enumerated() {
             // What the agent adds, when it is asked for.
             if field >= kernelFieldCount && event.value(field) == nil { break }
             if field > 0 { buffer.append(", ") }
             buffer.append(layout.name)
             buffer.append(": ")
-            if let structure = layout.structure, let blob = event.blob(field) {
+            if let structure = form.structure(of: field, event), let blob = event.blob(field) {
                 buffer.append(
                     blob, of: event, as: structure, isArray: layout.isArray,
                     bits: layout.countOfBits.flatMap { event.value($0) }, .words, after: after)

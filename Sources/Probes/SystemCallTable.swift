@@ -13,7 +13,10 @@ public struct PointerTargets: Equatable, Sendable {
     /// Bytes of each buffer whose length the call tells, 0 to 4,096.
     public var payload = 0
 
-    public init() {}
+    public init(structures: Bool = false, payload: Int = 0) {
+        self.structures = structures
+        self.payload = payload
+    }
 
     func reads(_ field: FieldDefinition) -> Bool {
         guard field.type == .pointer, field.direction != .opaque else { return false }
@@ -72,19 +75,32 @@ struct SystemCallTable {
         return all
     }
 
+    /// The argument that points at how much room there is for what is read: the call leaves there how much it would need,
+    /// so that it must be read before.
+    private static func room(_ arguments: [FieldDefinition], _ targets: PointerTargets) -> Int? {
+        for field in arguments where kind(field.type) != APUS_READ_NONE || targets.reads(field) {
+            if case .pointedBy(let index) = field.length { return index }
+        }
+        return nil
+    }
+
     /// Whether something of this call is read when it is entered.
     static func needsEntry(_ event: EventDefinition, _ targets: PointerTargets) -> Bool {
         guard case .systemCall(_, _, let trait) = event.source else { return false }
         if trait == .noReturn || targets.entryTimes { return true }
-        let arguments =
-            event.fields + (targets.forms(event) == nil ? [] : formsArguments(event))
+        let arguments = readArguments(event, targets)
         if targets.descriptors && (event.fields + formsArguments(event)).contains(where: \.isDescriptor) {
             return true
         }
-        return arguments.contains {
+        return room(arguments, targets) != nil || arguments.contains {
             ($0.direction == .in || $0.direction == .inout && targets.structures)
                 && (kind($0.type) != APUS_READ_NONE || targets.reads($0))
         }
+    }
+
+    /// What may be read, in all forms.
+    private static func readArguments(_ event: EventDefinition, _ targets: PointerTargets) -> [FieldDefinition] {
+        event.fields + (targets.forms(event) == nil ? [] : formsArguments(event))
     }
 
     private static func formsArguments(_ event: EventDefinition) -> [FieldDefinition] {
@@ -104,6 +120,15 @@ struct SystemCallTable {
         case .returnsTwice: flags |= APUS_ROW_RETURNS_TWICE
         case .replacesMemory: flags |= APUS_ROW_REPLACES_MEMORY
         case nil: break
+        }
+        if let room = Self.room(Self.readArguments(event, targets), targets) {
+            row.room = UInt8(1 + room)
+            flags |= APUS_ROW_NEEDS_ENTRY
+        }
+        if compatNumber != nil {
+            row.joins = Self.joins[event.name] ?? 0
+            // CONFIG_CLONE_BACKWARDS
+            if event.name == "clone" { flags |= APUS_ROW_SWAPS }
         }
         // What never returns takes no time.
         if targets.entryTimes && trait != .noReturn { flags |= APUS_ROW_NEEDS_ENTRY }
@@ -131,6 +156,12 @@ struct SystemCallTable {
         row.flags = UInt8(flags | Self.moments(form))
         return row
     }
+
+    /// Numbers of 64 bits that 32-bit callers hand over in two registers (arch/x86/kernel/sys_ia32.c).
+    private static let joins: [String: UInt8] = [
+        "pread64": 8, "pwrite64": 8, "truncate64": 2, "ftruncate64": 2, "readahead": 2, "fadvise64": 2,
+        "fadvise64_64": 6, "sync_file_range": 6, "fallocate": 12, "fanotify_mark": 4,
+    ]
 
     private static let resultBit = UInt8(1 << APUS_LENGTH_RETURN_VALUE.rawValue)
 
@@ -237,7 +268,7 @@ struct SystemCallTable {
         switch field.direction {
         case .inout where targets.structures: reader.phase = UInt8(APUS_AT_BOTH.rawValue)
         case .out, .inout: reader.phase = UInt8(APUS_AT_EXIT.rawValue)
-        case .outOnFailure: reader.phase = UInt8(APUS_AT_EXIT_FAILED.rawValue)
+        case .outInterrupted: reader.phase = UInt8(APUS_AT_EXIT_INTERRUPTED.rawValue)
         case .in, .opaque, nil: reader.phase = UInt8(APUS_AT_ENTRY.rawValue)
         }
         switch field.length {
@@ -245,6 +276,10 @@ struct SystemCallTable {
         case .pointedBy(let index): reader.length = UInt8(APUS_LENGTH_POINTED.rawValue) + UInt8(index)
         case .returnValue: reader.length = UInt8(APUS_LENGTH_RETURN_VALUE.rawValue)
         case nil: break
+        }
+        if let room = field.room {
+            reader.length |= UInt8(1 + (room.argument ?? Int(APUS_LENGTH_RETURN_VALUE.rawValue))) << APUS_ROOM_SHIFT
+            if room.isAllOrNothing { reader.length |= UInt8(APUS_ROOM_ALL_OR_NOTHING) }
         }
         return reader
     }

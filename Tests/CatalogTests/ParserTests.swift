@@ -83,7 +83,11 @@ import Testing
         arguments("buf: pointer{in", "'pointer{in' lacks a closing '}'"),
         arguments(
             "buf: pointer{into}",
-            "'into' is no option; there are in, out, out-failed, inout, opaque, opt, len=, count=, bits="),
+            "'into' is no option; there are in, out, out-interrupted, inout, opaque, opt, len=, count=, "
+                + "bits=, room=, whole="),
+        arguments(
+            "buf: pointer{out,len=ret,room=*size}, size: pointer{inout}",
+            "room= and whole= name an argument, or ret"),
         arguments(
             "buf: pointer{in,len=count}",
             "len= names 'count', which is no argument of this call"),
@@ -179,7 +183,7 @@ import Testing
               second (no-return) | - | 7 | 20 | - | - | Second.
             \tfirst|4|5|10|syscalls, fs|\
             a:int32{opt},b:string,c:string{out,len=ret},d:pointer{inout,len=*a,opt},\
-            e:timespec{out-failed,opt},f:pointer{opaque}|First.
+            e:timespec{out-interrupted,opt},f:pointer{opaque}|First.
             """
         let events = try CatalogParser.parse([("a.events", text[...])])
         try #require(events.map(\.name) == ["first", "second"])
@@ -197,7 +201,7 @@ import Testing
                 == [.int32, .string, .string, .pointer, .timespec, .pointer, .int64])
         #expect(
             first.fields.map(\.direction)
-                == [nil, .in, .out, .inout, .outOnFailure, .opaque, nil])
+                == [nil, .in, .out, .inout, .outInterrupted, .opaque, nil])
         #expect(
             first.fields.map(\.length) == [nil, nil, .returnValue, .pointedBy(0), nil, nil, nil])
         #expect(
@@ -208,6 +212,16 @@ import Testing
         #expect(
             first.fields.map(\.targetProvenance)
                 == [nil, nil, nil, [.user, .raceable, .optional], nil, nil, nil])
+    }
+
+    @Test func rowsSayHowMuchRoomThereIs() throws {
+        let row = """
+            one | 1 | 1 | 1 | - | a: string{out,len=ret,room=d}, b: string{out,len=ret,whole=d}, \
+            c: pointer{out,room=ret}, d: uint64 | A call.
+            """
+        let fields = try #require(try CatalogParser.parse([("rows", row[...])]).first).fields
+        #expect(fields.map(\.room?.argument) == [3, 3, nil, nil, nil])
+        #expect(fields.map(\.room?.isAllOrNothing) == [false, true, false, nil, nil])
     }
 
     @Test func rowsSayWhatIsReturned() throws {

@@ -145,8 +145,8 @@ import Testing
             member it.first[0]:  int16<flags_1> 2 = first unsigned
               member second?: text8 4
 
-            member third: wait-status 12 =
-            member fourth: signals 16
+            member third!: wait-status 12 =
+            member fourth?!: signals 16
             struct one 8 = none
             member -: address 0
             """
@@ -167,7 +167,8 @@ import Testing
             #expect(pair.members.map(\.type) == [.signed(bytes: 2), .text(bytes: 8), .waitStatus, .signals])
             #expect(pair.members.map(\.symbols) == ["flags_1", nil, nil, nil])
             #expect(pair.members.map(\.offset) == [2, 4, 12, 16])
-            #expect(pair.members.map(\.isShownIfSet) == [false, true, false, false])
+            #expect(pair.members.map(\.isShownIfSet) == [false, true, false, true])
+            #expect(pair.members.map(\.isOfSuccess) == [false, false, true, true])
             let one = try #require(fields[1].structure)
             #expect(one.size == 8)
             #expect(!one.isSameForAll)
@@ -265,7 +266,7 @@ import Testing
         ("newfstatat.statbuf", "stat", 144), ("epoll_wait.events", "epoll_event", 12),
         ("poll.fds", "pollfd", 8), ("wait4.wstatus", "wait_status", 4), ("wait4.rusage", "rusage", 144),
         ("rt_sigprocmask.set", "sigset", 8), ("uname.buf", "utsname", 390), ("readv.iov", "iovec", 16),
-        ("perf_event_open.attr", "perf_event_attr", 112),
+        ("perf_event_open.attr", "perf_event_attr", 128),
         ("clone3.cl_args", "clone_args", 88), ("setitimer.new_value", "itimerval", 32),
     ])
     func anArgumentLeadsToIts(_ place: String, _ name: String, _ size: Int) {

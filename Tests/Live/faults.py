@@ -10,6 +10,7 @@ import faults_hashes
 import faults_hostile
 import faults_lineage
 import faults_output
+import faults_outputs
 import faults_policies
 import faults_processes
 import faults_ps
@@ -27,6 +28,6 @@ TESTS = [
     for module in (
         faults_usage, faults_policies, faults_filters, faults_random, faults_reload, faults_output, faults_scope,
         faults_processes, faults_hostile, faults_containers, faults_runtimes, faults_enrichment, faults_ps, faults_lineage,
-        faults_hashes, faults_decoding, faults_descriptors, faults_accounting, faults_strace, strace)
+        faults_hashes, faults_decoding, faults_outputs, faults_descriptors, faults_accounting, faults_strace, strace)
     for test in module.TESTS
 ]

@@ -53,8 +53,6 @@ STRACE = [
     (r" /\* (?!\d+ vars)(?:[^*]|\*(?!/))* \*/", ""),
     # What strace says of a result in brackets: names of its bits, or what a call gave; see also `by_name`.
     (r"^((?:0x)?-?\w+(?: E[A-Z]+)?) \(.*\)$", r"\1"),
-    # Lengths that a call changes: we read what it left.
-    (r"^\[\d+ => (\d+)\]$", r"[\1]"),
     # Two times of one file; ours are named.
     (r"^\[(\{tv_[^}]*\}|UTIME_\w+), (\{tv_[^}]*\}|UTIME_\w+)\]$", r"{atime=\1, mtime=\2}"),
     # Characters that do something, with what they do; ours stand in their order.

@@ -129,14 +129,6 @@ import Testing
         }
     }
 
-    /// A message that did not come left its room as it was.
-    @Test func roomForMessages() throws {
-        let head = Self.bytes(UInt64(0)) + Self.bytes(Int32(16), 0) + [UInt8](repeating: 1, count: 40)
-        #expect(
-            try Self.line("recvmsg", [3, 0x1000, 0, Self.failed(11)], [.init(field: 1, bytes: head)])
-                == "recvmsg(3, {msg_namelen=16}, 0) = -1 EAGAIN (Resource temporarily unavailable)")
-    }
-
     // MARK: Sets and filters
 
     @Test func capabilities() throws {
@@ -235,21 +227,6 @@ import Testing
         ] as [(String, [UInt64], String)])
     func numbers(_ call: String, _ values: [UInt64], _ line: String) throws {
         #expect(try Self.line(call, values) == line)
-    }
-
-    /// Memory that a call did not write to says nothing of it.
-    @Test func whatIsOlderThanTheCall() throws {
-        let status = RecordBuilder.Blob(field: 1, bytes: Self.bytes(Int32(0x100)))
-        #expect(
-            try Self.line("wait4", [.max, 0x1000, 1, 0, 0], [status])
-                == "wait4(-1, 0x1000, WNOHANG, NULL) = 0")
-        #expect(
-            try Self.line("wait4", [.max, 0x1000, 1, 0, 7], [status])
-                == "wait4(-1, [{WIFEXITED(s) && WEXITSTATUS(s) == 1}], WNOHANG, NULL) = 7")
-        let names = RecordBuilder.Blob(field: 1, bytes: Array("user.a\0".utf8))
-        #expect(try Self.line("flistxattr", [3, 0x1000, 0, 7], [names]) == "flistxattr(3, 0x1000, 0) = 7")
-        #expect(
-            try Self.line("flistxattr", [3, 0x1000, 9, 7], [names]) == #"flistxattr(3, "user.a\0", 9) = 7"#)
     }
 
     /// A place in a file that the call moved.

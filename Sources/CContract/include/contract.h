@@ -209,8 +209,9 @@ enum apus_reader_kind {
 enum apus_reader_phase {
 	APUS_AT_ENTRY,
 	APUS_AT_EXIT,        /* when the call succeeded */
-	APUS_AT_EXIT_FAILED, /* when it failed: the time that an interrupted sleep had left */
-	APUS_AT_BOTH,        /* at entry, and when the call succeeded */
+	APUS_AT_EXIT_INTERRUPTED, /* the time that an interrupted sleep had left */
+	APUS_AT_BOTH,             /* at entry, and when the call succeeded */
+	APUS_AT_EXIT_FAILED = APUS_AT_BOTH, /* of a call, not of a reader: only inputs that were missed */
 };
 
 /* Where a reader's number of elements comes from: the argument of that index, or one of these. */
@@ -219,6 +220,11 @@ enum apus_reader_length {
 	APUS_LENGTH_ONE = 7,
 	APUS_LENGTH_POINTED = 8, /* + index: the u32 that argument points at */
 };
+
+/* Above it, whether the caller's room was less: 1 + the index of what says how much it was, and whether then nothing is
+ * written, or as much as there is room for. 0: the length is that of what was written. */
+#define APUS_ROOM_SHIFT 4
+#define APUS_ROOM_ALL_OR_NOTHING 0x80
 
 /* How one argument of a system call is read. A new structure is one more of these, not a program. */
 struct apus_reader {
@@ -275,6 +281,7 @@ struct apus_form {
 #define APUS_ROW_RETURNS_TWICE 0x08     /* fork and its kin: 0 is the child's return, not a call's */
 #define APUS_ROW_READS_AT_EXIT 0x10     /* something is read at exit */
 #define APUS_ROW_HAS_FORMS 0x20         /* the argument `selector` decides what the others are */
+#define APUS_ROW_SWAPS 0x40             /* 32-bit callers have its fourth and fifth argument the other way round */
 
 struct apus_syscall_row {
 	__u64 policies; /* that asked for it; 0: not traced */
@@ -290,7 +297,9 @@ struct apus_syscall_row {
 	__u8 descriptors;
 	__u8 directories;
 	__u8 pairs; /* a bit for each argument that points at two descriptors which the call makes */
-	__u8 reserved[4];
+	__u8 room;  /* 1 + index of the argument that points at how much room there is, and then at how much there were */
+	__u8 joins; /* a bit for each argument that takes two registers of a 32-bit caller, the low half first */
+	__u8 reserved[2];
 };
 
 /* ---- Scope: whom to trace ------------------------------------------------------------------- */

@@ -239,7 +239,7 @@ public struct FilterTables: Sendable {
             if case .systemCall = event.source, index < event.fields.count - 1 {
                 switch field.direction {
                 case .in, .opaque, nil: place.order = Place.input
-                case .out, .inout, .outOnFailure: break
+                case .out, .inout, .outInterrupted: break
                 }
             }
             switch field.type {

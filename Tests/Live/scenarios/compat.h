@@ -13,7 +13,9 @@ enum {
 	I386_GETPID = 20,
 	I386_SOCKETCALL = 102,
 	I386_NANOSLEEP = 162,
+	I386_MMAP2 = 192,
 	I386_GETTID = 224,
+	I386_READAHEAD = 225,
 	I386_OPENAT = 295,
 };
 
@@ -21,10 +23,11 @@ static long raw_call32(long number, long a, long b, long c, long d)
 {
 	int result;
 
-	asm volatile("int $0x80"
+	/* The sixth argument is in %ebp, which the compiler keeps for itself. */
+	asm volatile("mov %%rbp, %%r12\n\txor %%ebp, %%ebp\n\tint $0x80\n\tmov %%r12, %%rbp"
 		     : "=a"(result)
 		     : "a"(number), "b"(a), "c"(b), "d"(c), "S"(d), "D"(0)
-		     : "r8", "r9", "r10", "r11", "memory");
+		     : "r8", "r9", "r10", "r11", "r12", "memory");
 	return result;
 }
 
@@ -108,6 +111,15 @@ static void compat(void)
 	expect("waitpid", n, INT("pid", child), POINTER("status", &low->status), INT("options", 0));
 	n = call32(I386_WAITPID, -1, NULL, WNOHANG);
 	expect("waitpid", n, INT("pid", -1), POINTER("status", NULL), INT("options", WNOHANG));
+
+	/* A number of 64 bits takes two registers, and an address all 32 bits. */
+	n = call32(I386_READAHEAD, -1, 1, 2, 3);
+	expect("readahead", n, INT("fd", -1), INT("offset", 2L << 32 | 1), UINT("count", 3));
+	n = (uint32_t)call32(I386_MMAP2, NULL, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS);
+	if (n < 0xf0000000)
+		die("mmap2", n);
+	expect("mmap2", n, UINT("addr", 0), UINT("length", 4096), UINT("prot", PROT_NONE),
+	       UINT("flags", MAP_PRIVATE | MAP_ANONYMOUS), UINT("fd", 0), UINT("pgoffset", 0));
 
 	low->socket_arguments[0] = AF_UNIX;
 	low->socket_arguments[1] = SOCK_STREAM;
