@@ -24,6 +24,7 @@
 #include "lib/strings.h"
 #include "lib/socket.h"
 #include "lib/descriptor.h"
+#include "lib/structures.h"
 #include "lib/call.h"
 
 #include "probes/syscalls.bpf.h"

@@ -9,6 +9,8 @@ struct StructureLayout {
         let words: NumberWords
         let offset: Int
         let isShownIfSet: Bool
+        /// What it is open on is told with it.
+        let isDescriptor: Bool
         /// What a pointer leads to, where that is a structure.
         let target: StructureLayout?
         /// What it lies in, from the outside: indexes of groups.
@@ -68,7 +70,11 @@ struct StructureLayout {
     /// - Parameters:
     ///   - without: A member that is left out.
     ///   - only: The one member that is shown.
-    init(_ definition: StructureDefinition, without: String? = nil, only: String? = nil) {
+    ///   - tellsDescriptors: What they are open on is told where they stand.
+    init(
+        _ definition: StructureDefinition, without: String? = nil, only: String? = nil,
+        tellsDescriptors: Bool = true
+    ) {
         size = definition.size
         way = Way(definition.name)
         var groups: [Group] = []
@@ -95,7 +101,8 @@ struct StructureLayout {
             return Member(
                 name: Array(member.name.utf8), type: member.type, words: NumberWords(member),
                 offset: member.offset,
-                isShownIfSet: member.isShownIfSet, target: member.structure.map { StructureLayout($0) },
+                isShownIfSet: member.isShownIfSet, isDescriptor: tellsDescriptors && member.isDescriptor,
+                target: member.structure.map { StructureLayout($0) },
                 groups: inside,
                 label: isElement ? [] : Array("\(rest)=".utf8))
         }
