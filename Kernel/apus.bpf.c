@@ -25,6 +25,7 @@
 #include "lib/execution.h"
 #include "lib/socket.h"
 #include "lib/descriptor.h"
+#include "lib/structures.h"
 #include "lib/call.h"
 
 #include "probes/syscalls.bpf.h"

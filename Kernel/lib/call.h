@@ -213,6 +213,7 @@ __noinline u64 append_followed_arguments(u32 self, u32 key, u32 which, u32 offse
 	s->row = key;
 	s->which = which;
 	s->followed = 0;
+	s->held = 0;
 	for (u32 i = 0; i < APUS_SYSCALL_ARGS; i++) {
 		u64 next;
 
@@ -236,8 +237,14 @@ __noinline u64 append_followed_arguments(u32 self, u32 key, u32 which, u32 offse
 
 static __always_inline u64 append_arguments(u32 self, u32 key, u32 which, u32 offset)
 {
-	return follows_pointers ? append_followed_arguments(self, key, which, offset) :
-				  append_plain_arguments(self, key, which, offset);
+	u64 appended;
+
+	if (!follows_pointers)
+		return append_plain_arguments(self, key, which, offset);
+	appended = append_followed_arguments(self, key, which, offset);
+	if (want_fd_paths)
+		appended = (appended & ~0xffffffffULL) | append_held(self, appended);
+	return appended;
 }
 
 /* Appends what the descriptors of a call are open on: those that it was given when it is entered, what it gives when it

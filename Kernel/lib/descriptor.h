@@ -13,22 +13,16 @@
 
 /* Beside the number of a field. */
 #define DESCRIPTOR_DIRECTORY 0x100 /* AT_FDCWD stands for one, too */
-#define DESCRIPTOR_OF_PAIR 0x200   /* the first of the two numbers that stand in the blob before */
-#define DESCRIPTOR_SECOND 0x400    /* the second of them */
-
-static __always_inline u32 descriptor_level(u32 field)
-{
-	return field & DESCRIPTOR_OF_PAIR ? 1 : 0;
-}
+#define DESCRIPTOR_HELD 0x200      /* it stands in what the field points at */
 
 /* Says of the blob at `at`, if there is one, which part of a descriptor it is. */
-static __always_inline void set_part(struct scratch *s, u32 at, u32 field, u32 part)
+static __always_inline void set_part(struct scratch *s, u32 at, u32 part)
 {
 	struct apus_blob *blob = (void *)&s->data[OFFSET(at)];
 
 	if (s->offset == at)
 		return;
-	blob->flags |= (descriptor_level(field) + 1) << APUS_BLOB_LEVEL_SHIFT;
+	blob->flags |= 1 << APUS_BLOB_LEVEL_SHIFT;
 	blob->count = part;
 }
 
@@ -59,9 +53,8 @@ __noinline u32 append_descriptor_numbers(u32 self, u32 field, u32 number)
 	else if (dentry != READ(mount, mnt.mnt_root))
 		flags = APUS_DESCRIPTOR_NOWHERE;
 	to->flags = flags;
-	s->offset = close_blob(s, s->offset, field & 0xff,
-			       APUS_BLOB_DESCRIPTOR | descriptor_level(field) << APUS_BLOB_LEVEL_SHIFT,
-			       field & DESCRIPTOR_SECOND ? 4 : field & DESCRIPTOR_OF_PAIR ? 0 : 1, sizeof(*to));
+	s->offset = close_blob(s, s->offset, field & 0xff, APUS_BLOB_DESCRIPTOR, field & DESCRIPTOR_HELD ? 0 : 1,
+			       sizeof(*to));
 	return flags & APUS_DESCRIPTOR_NOWHERE ? magic : 0;
 }
 
@@ -97,12 +90,12 @@ __noinline int append_socket_parts(u32 self, u32 field, u32 at)
 		return 0;
 	offset = s->offset;
 	append_socket_address_from(self, field & 0xff, LOCAL_ADDRESS);
-	set_part(s, offset, field, APUS_DESCRIPTOR_LOCAL);
+	set_part(s, offset, APUS_DESCRIPTOR_LOCAL);
 	if (family == ADDRESS_UNIX)
 		return 0;
 	offset = s->offset;
 	append_socket_address_from(self, field & 0xff, REMOTE_ADDRESS);
-	set_part(s, offset, field, APUS_DESCRIPTOR_REMOTE);
+	set_part(s, offset, APUS_DESCRIPTOR_REMOTE);
 	return 0;
 }
 
@@ -159,7 +152,7 @@ __noinline int append_descriptor(u32 self, u32 field, u32 number)
 		append_namespace_kind(self, field & 0xff);
 	else
 		append_walk(self, field & 0xff);
-	set_part(s, offset, field, APUS_DESCRIPTOR_NAME);
+	set_part(s, offset, APUS_DESCRIPTOR_NAME);
 	if (magic == SOCKFS_MAGIC && file) {
 		struct socket *socket = READ(file, private_data);
 
@@ -179,8 +172,8 @@ static __always_inline void append_pair(struct scratch *s, u32 pairs)
 	if (s->offset - s->appended < sizeof(*blob) + sizeof(pair) || blob->length != sizeof(pair) ||
 	    !(pairs >> (field & 7) & 1))
 		return;
-	append_descriptor(s->self, field | DESCRIPTOR_OF_PAIR, pair);
-	append_descriptor(s->self, field | DESCRIPTOR_OF_PAIR | DESCRIPTOR_SECOND, pair >> 32);
+	append_descriptor(s->self, field | DESCRIPTOR_HELD, pair);
+	append_descriptor(s->self, field | DESCRIPTOR_HELD, pair >> 32);
 }
 
 #endif

@@ -240,6 +240,8 @@ struct walk {
 	u64 components[MAX_COMPONENTS];
 };
 
+#define MAX_HELD 64 /* descriptors in what the arguments of one record point at */
+
 /* Where a record is put together. The data is longer than a record may be, so that a bounded read
  * always fits. Each CPU has several, as a program may interrupt another, and where the kernel is
  * preemptible another task's: who begins a record claims one, who submits it gives it back. An array
@@ -266,6 +268,8 @@ struct scratch {
 	u32 followed;        /* pointers in this record */
 	u32 appended;        /* where began what was last read of a call at its exit */
 	u32 missed;          /* one of an argument's led to memory that was not resident */
+	u32 held;            /* descriptors in what arguments point at, some of which are noted in: */
+	u64 holds[MAX_HELD + 1]; /* the field, and in the lower half the number */
 };
 
 struct {

@@ -7,6 +7,9 @@ public struct StructureDefinition: Sendable {
     public let isSameForAll: Bool
     public internal(set) var members: [StructureMember]
 
+    /// Numbers that are descriptors.
+    public var descriptors: [StructureMember] { members.filter(\.isDescriptor) }
+
     /// Pointers that are followed, with where they lie.
     public var pointers: [(member: StructureMember, pointer: PointerMember)] {
         members.compactMap { member in
@@ -30,6 +33,9 @@ public struct StructureMember: Sendable {
     public let isOfSuccess: Bool
     /// What a pointer leads to, where it names a structure.
     public internal(set) var structure: StructureDefinition?
+
+    /// A descriptor, of the caller's table of open files; of a set, each number in it.
+    public var isDescriptor: Bool { symbols == FieldDefinition.descriptor }
 }
 
 /// A pointer in a structure, and what it leads to.
@@ -121,6 +127,8 @@ public enum MemberType: Sendable, Equatable {
 }
 
 extension StructureDefinition {
+    /// Descriptors that one structure may have.
+    static let descriptorLimit = 4
     /// Bytes of one structure at most, and members.
     static let limits = (size: 4096, members: 64)
 
@@ -170,8 +178,13 @@ extension StructureDefinition {
         guard members.count < Self.limits.members else {
             return "\(self.name) has more than \(Self.limits.members) members"
         }
-        guard symbols == nil || kind.isNumber else {
+        let isDescriptor = symbols == FieldDefinition.descriptor
+        guard symbols == nil || kind.isNumber || isDescriptor && kind == .set else {
             return "'\(name)' names a table, and only numbers have one"
+        }
+        guard !isDescriptor || kind == .set || kind.size >= 4 && descriptors.count < Self.descriptorLimit
+        else {
+            return "descriptors have 32 or 64 bits, and a structure at most \(Self.descriptorLimit) of them"
         }
         let isWhole = name == "-" || members.first?.name.isEmpty == true
         guard members.isEmpty || !isWhole else {

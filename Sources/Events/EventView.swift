@@ -134,10 +134,45 @@ public struct EventView: ~Escapable {
     /// Nil where it was not open or nobody asked.
     @_lifetime(copy self)
     public func descriptor(_ field: Int) -> DescriptorView? {
-        guard let blob = first(field, BlobView.plainMask, equals: UInt8(APUS_BLOB_DESCRIPTOR)) else {
-            return nil
-        }
+        guard let blob = first(field, BlobView.plainMask, equals: UInt8(APUS_BLOB_DESCRIPTOR)),
+            blob.count == 1
+        else { return nil }
         return DescriptorView(blob)
+    }
+
+    /// The same of a descriptor by its number, which stands in what a field points at.
+    @_lifetime(copy self)
+    public func descriptor(_ number: Int64, in field: Int) -> DescriptorView? {
+        var at = Self.headerBytes + valueCount * 8
+        while let next = end(ofBlobAt: at) {
+            if Int(load(at, as: UInt8.self)) == field, let found = heldDescriptor(at),
+                Int64(found.number) == number
+            {
+                return found
+            }
+            at = next
+        }
+        return nil
+    }
+
+    /// Whether what a field points at has more descriptors than were told.
+    public func hasMoreDescriptors(in field: Int) -> Bool {
+        var at = Self.headerBytes + valueCount * 8
+        while let next = end(ofBlobAt: at) {
+            if load(at + 1, as: UInt8.self) == UInt8(APUS_BLOB_DESCRIPTOR | APUS_BLOB_TRUNCATED) {
+                return Int(load(at, as: UInt8.self)) <= field
+            }
+            at = next
+        }
+        return false
+    }
+
+    /// `at` must be that of a whole blob.
+    @_lifetime(copy self)
+    private func heldDescriptor(_ at: Int) -> DescriptorView? {
+        guard load(at + 1, as: UInt8.self) == UInt8(APUS_BLOB_DESCRIPTOR), load(at + 2, as: UInt16.self) == 0
+        else { return nil }
+        return DescriptorView(view(ofBlobAt: at))
     }
 
     /// The first blob of a field whose flags are those, of the flags in a mask.
@@ -151,13 +186,6 @@ public struct EventView: ~Escapable {
             at = next
         }
         return nil
-    }
-
-    /// The same of one whose number stands at an offset of a blob.
-    @_lifetime(copy self)
-    public func descriptor(behind parent: borrowing BlobView, at offset: Int) -> DescriptorView? {
-        guard let blob = blob(behind: parent, at: offset), blob.isDescriptor else { return nil }
-        return DescriptorView(blob)
     }
 
     /// A part of what is told of a descriptor.
@@ -196,7 +224,8 @@ public struct EventView: ~Escapable {
     private func view(ofBlobAt at: Int) -> BlobView {
         let length = Int(load(at + 4, as: UInt32.self))
         return BlobView(
-            bytes: bytes.extracting(at + 8..<at + 8 + length), flags: load(at + 1, as: UInt8.self),
+            field: Int(load(at, as: UInt8.self)), bytes: bytes.extracting(at + 8..<at + 8 + length),
+            flags: load(at + 1, as: UInt8.self),
             count: load(at + 2, as: UInt16.self), end: at + 8 + (length + 7) & ~7)
     }
 
@@ -231,6 +260,8 @@ public struct EventView: ~Escapable {
 
 /// What was read through a pointer.
 public struct BlobView: ~Escapable {
+    /// The field that led to it, perhaps by way of another blob.
+    public let field: Int
     public let bytes: RawSpan
     private let flags: UInt8
     /// Elements of a string array; 1 otherwise.
@@ -244,7 +275,8 @@ public struct BlobView: ~Escapable {
     fileprivate static let plainMask = levelMask | UInt8(APUS_BLOB_DESCRIPTOR)
 
     @_lifetime(copy bytes)
-    fileprivate init(bytes: RawSpan, flags: UInt8, count: UInt16, end: Int) {
+    fileprivate init(field: Int, bytes: RawSpan, flags: UInt8, count: UInt16, end: Int) {
+        self.field = field
         self.bytes = bytes
         self.flags = flags
         self.count = count
@@ -253,8 +285,6 @@ public struct BlobView: ~Escapable {
 
     /// How many pointers away it is from the field's own.
     fileprivate var level: UInt8 { flags & Self.levelMask }
-
-    fileprivate var isDescriptor: Bool { flags & UInt8(APUS_BLOB_DESCRIPTOR) != 0 }
 
     /// It is what a call left of what it was given.
     public var isResult: Bool { flags & UInt8(APUS_BLOB_RESULT) != 0 }

@@ -22,9 +22,16 @@ struct ControlMessages {
     /// The most that `bytes` take in any form: each message names three numbers, and a descriptor may have 12 bytes.
     static func room(_ bytes: Int) -> Int { (bytes / head + 1) * 320 + bytes * 6 }
 
-    /// `[{cmsg_len=20, cmsg_level=SOL_SOCKET, cmsg_type=SCM_RIGHTS, cmsg_data=[3]}]`. The room is the caller's.
-    /// - Parameter isCut: There are more messages than bytes.
-    func append(_ bytes: RawSpan, isCut: Bool, _ style: StructureStyle, to buffer: inout ByteBuffer) {
+    /// `[{cmsg_len=20, cmsg_level=SOL_SOCKET, cmsg_type=SCM_RIGHTS, cmsg_data=[3]}]`. The room is the caller's, but for what
+    /// descriptors are open on.
+    /// - Parameters:
+    ///   - size: Bytes that are shown at most. Where the blob is cut there are more messages.
+    ///   - after: Room that is left behind a descriptor.
+    func append(
+        _ blob: borrowing BlobView, of event: borrowing EventView, size: Int, _ style: StructureStyle,
+        after: Int, to buffer: inout ByteBuffer
+    ) {
+        let bytes = blob.bytes.extracting(first: min(blob.bytes.byteCount, size))
         buffer.append("[")
         var at = 0
         while at + Self.head <= bytes.byteCount {
@@ -33,18 +40,18 @@ struct ControlMessages {
             if at > 0 { buffer.append(style == .json ? "," : ", ") }
             append(
                 bytes.extracting(at..<at + min(rest, Int(clamping: length < 16 ? 16 : length))), length,
-                style,
-                &buffer)
+                blob.field, event, style, after, &buffer)
             // The next begins at a multiple of eight; one that is too short or too long is the last.
             guard length >= 16, length <= UInt64(rest) else { break }
             at += (Int(clamping: length) + 7) & ~7
         }
-        if isCut && style == .words { buffer.append(at > 0 ? ", ..." : "...") }
+        if blob.isTruncated && style == .words { buffer.append(at > 0 ? ", ..." : "...") }
         buffer.append("]")
     }
 
     private func append(
-        _ message: RawSpan, _ length: UInt64, _ style: StructureStyle, _ buffer: inout ByteBuffer
+        _ message: RawSpan, _ length: UInt64, _ field: Int, _ event: borrowing EventView,
+        _ style: StructureStyle, _ after: Int, _ buffer: inout ByteBuffer
     ) {
         let level = number(message, 8)
         let kind = number(message, 12)
@@ -66,9 +73,26 @@ struct ControlMessages {
         let data = message.extracting(droppingFirst: Self.head)
         if data.byteCount > 0 {
             buffer.append(isJSON ? ",\"cmsg_data\":" : ", cmsg_data=")
-            append(data, level, kind, style, &buffer)
+            if level == Self.socket && kind == Self.rights && data.byteCount >= 4 {
+                append(descriptors: data, field, event, style, after, &buffer)
+            } else {
+                append(data, level, kind, style, &buffer)
+            }
         }
         buffer.append("}")
+    }
+
+    private func append(
+        descriptors data: RawSpan, _ field: Int, _ event: borrowing EventView, _ style: StructureStyle,
+        _ after: Int, _ buffer: inout ByteBuffer
+    ) {
+        buffer.append("[")
+        for at in stride(from: 0, to: data.byteCount & ~3, by: 4) {
+            if at > 0 { buffer.append(style == .json ? "," : ", ") }
+            buffer.append(
+                descriptor: Int64(number(data, at)), in: field, of: event, style, after: after)
+        }
+        buffer.append("]")
     }
 
     private func append(
@@ -76,13 +100,6 @@ struct ControlMessages {
     ) {
         let isJSON = style == .json
         switch (level, kind) {
-        case (Self.socket, Self.rights) where data.byteCount >= 4:
-            buffer.append("[")
-            for at in stride(from: 0, to: data.byteCount & ~3, by: 4) {
-                if at > 0 { buffer.append(isJSON ? "," : ", ") }
-                buffer.append(decimal: Int64(number(data, at)))
-            }
-            buffer.append("]")
         case (Self.socket, Self.credentials) where data.byteCount >= 12:
             buffer.append(isJSON ? "{\"pid\":" : "{pid=")
             buffer.append(decimal: Int64(number(data, 0)))

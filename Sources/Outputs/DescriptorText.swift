@@ -79,13 +79,34 @@ extension ByteBuffer {
             if offset > 0 { append(separator) }
             if style == .json { append("\"") }
             append(decimal: Int64(number))
-            // The memory may have changed between the two readings.
-            if let descriptor = event.descriptor(behind: pair, at: offset), descriptor.number == number {
+            if let descriptor = event.descriptor(Int64(number), in: pair.field) {
                 append(descriptor, of: event, style, after: after)
             }
             if style == .json { append("\"") }
         }
         append("]")
+    }
+
+    /// Writes a descriptor that stands in what a field points at: `3</etc/passwd>`, in JSON the text `"3=/etc/passwd"`, and
+    /// a number where it was not open. An ellipsis stands for what was not told, as there were too many.
+    /// - Parameters:
+    ///   - number: With its sign, as the structure has it.
+    ///   - isWide: JSON has such a number as text, too.
+    mutating func append(
+        descriptor number: Int64, in field: Int, of event: borrowing EventView, isWide: Bool = false,
+        _ style: StructureStyle, after: Int
+    ) {
+        let descriptor = event.descriptor(number, in: field)
+        let isUntold = descriptor == nil && number >= 0 && event.hasMoreDescriptors(in: field)
+        let isText = style == .json && (isWide || descriptor != nil || isUntold)
+        if isText { append("\"") }
+        append(decimal: number)
+        if let descriptor {
+            append(descriptor, of: event, style == .json ? .json : .strace, after: after)
+        } else if isUntold {
+            append(style == .json ? "=…" : "<...>")
+        }
+        if isText { append("\"") }
     }
 
     /// The inode: `[123]`.

@@ -9,6 +9,8 @@ struct StructureLayout {
         let words: NumberWords
         let offset: Int
         let isShownIfSet: Bool
+        /// What it is open on is told with it.
+        let isDescriptor: Bool
         /// What a pointer leads to, where that is a structure.
         let target: StructureLayout?
         /// What it lies in, from the outside: indexes of groups.
@@ -72,7 +74,11 @@ struct StructureLayout {
     /// - Parameters:
     ///   - without: A member that is left out.
     ///   - isFailed: Only members are shown that mean something where the call failed.
-    init(_ definition: StructureDefinition, without: String? = nil, isFailed: Bool = false) {
+    ///   - tellsDescriptors: What they are open on is told where they stand.
+    init(
+        _ definition: StructureDefinition, without: String? = nil, isFailed: Bool = false,
+        tellsDescriptors: Bool = true
+    ) {
         size = definition.size
         isSameForAll = definition.isSameForAll
         way = Way(definition.name)
@@ -100,7 +106,8 @@ struct StructureLayout {
             return Member(
                 name: Array(member.name.utf8), type: member.type, words: NumberWords(member),
                 offset: member.offset,
-                isShownIfSet: member.isShownIfSet, target: member.structure.map { StructureLayout($0) },
+                isShownIfSet: member.isShownIfSet, isDescriptor: tellsDescriptors && member.isDescriptor,
+                target: member.structure.map { StructureLayout($0) },
                 groups: inside,
                 label: isElement ? [] : Array("\(rest)=".utf8))
         }

@@ -18,11 +18,15 @@ extension ByteBuffer {
         _ blob: borrowing BlobView, of event: borrowing EventView, as layout: StructureLayout, isArray: Bool,
         bits: UInt64? = nil, _ style: StructureStyle, after: Int
     ) {
-        if layout.members.first?.type == .set {
-            reserve(layout.room + 16 + after)
+        if let member = layout.members.first, member.type == .set {
+            let after = layout.room + 16 + after
+            reserve(after)
             let set = blob.bytes.extracting(first: min(blob.bytes.byteCount, layout.size))
             return layout.way == .words && style == .words
-                ? append(wordsOf: set, bits: bits) : append(set: set, bits: bits, style)
+                ? append(wordsOf: set, bits: bits)
+                : append(
+                    set: set, bits: bits, ofDescriptors: member.isDescriptor ? blob.field : nil, event, style,
+                    after)
         }
         let whole = blob.bytes.byteCount / layout.size
         let shown = min(whole, StructureLayout.elementLimit)
@@ -39,7 +43,7 @@ extension ByteBuffer {
             if index > 0 { append(style == .json ? "," : ", ") }
             reserve(layout.room + 32 + after)
             if layout.isValue {
-                append(blob, of: event, from: index * layout.size, layout.members[0], style, after)
+                append(blob, of: event, from: index * layout.size, layout.members[0], style, 32 + after)
             } else {
                 append(blob, of: event, from: index * layout.size, as: layout, style, after)
             }
@@ -70,7 +74,7 @@ extension ByteBuffer {
         as layout: StructureLayout,
         _ style: StructureStyle, _ after: Int
     ) {
-        if append(blob.bytes, isCut: blob.isTruncated, from: start, by: layout, style) { return }
+        if append(blob, of: event, from: start, by: layout, style, after) { return }
         if layout.isValue {
             append(blob, of: event, from: start, value: layout.members[0], whole: layout.size, style, after)
         } else if style == .json {
@@ -82,11 +86,14 @@ extension ByteBuffer {
 
     /// What is not written by its members alone; false where it is.
     private mutating func append(
-        _ bytes: RawSpan, isCut: Bool, from start: Int, by layout: StructureLayout, _ style: StructureStyle
+        _ blob: borrowing BlobView, of event: borrowing EventView, from start: Int,
+        by layout: StructureLayout,
+        _ style: StructureStyle, _ after: Int
     ) -> Bool {
+        let bytes = blob.bytes
         if layout.way == .controlMessages {
             ControlMessages.shared.append(
-                bytes.extracting(first: min(bytes.byteCount, layout.size)), isCut: isCut, style, to: &self)
+                blob, of: event, size: layout.size, style, after: layout.room + after, to: &self)
             return true
         }
         guard style == .words, start + layout.size <= bytes.byteCount else { return false }
@@ -121,7 +128,7 @@ extension ByteBuffer {
         // Sets of signals have brackets of their own.
         let hasBrackets = style == .words && value.type != .signals
         if hasBrackets { append("[") }
-        append(blob, of: event, from: start, value, style, after)
+        append(blob, of: event, from: start, value, style, 16 + after)
         if hasBrackets { append("]") }
     }
 
@@ -198,6 +205,12 @@ extension ByteBuffer {
                 return
             }
             return append(target, of: event, behind: pointer, as: member.target, style, after)
+        }
+        if member.isDescriptor && !(member.isShownIfSet && value == 0) {
+            return append(
+                descriptor: Int64(bitPattern: value), in: blob.field, of: event,
+                isWide: member.type.size == 8, style,
+                after: after)
         }
         switch member.type {
         case .signed, .unsigned:
@@ -276,13 +289,18 @@ extension ByteBuffer {
     }
 
     /// The numbers of the bits that are set: `[0 3 4]`, in JSON with commas.
-    private mutating func append(set bytes: RawSpan, bits: UInt64?, _ style: StructureStyle) {
+    /// - Parameter field: The one that leads there, where they are descriptors.
+    private mutating func append(
+        set bytes: RawSpan, bits: UInt64?, ofDescriptors field: Int?, _ event: borrowing EventView,
+        _ style: StructureStyle, _ after: Int
+    ) {
         append("[")
         var isFirst = true
         bytes.forEachBit(of: bits) { bit in
             if !isFirst { append(style == .json ? "," : " ") }
             isFirst = false
-            append(decimal: UInt64(bit))
+            guard let field else { return append(decimal: UInt64(bit)) }
+            append(descriptor: Int64(bit), in: field, of: event, style, after: after)
         }
         append("]")
     }

@@ -16,8 +16,11 @@ struct WaitedField {
         case "pollfd":
             kind = .polled
             given = StructureLayout(structure, without: "revents")
-            left = StructureLayout(structure, without: "events")
-        case "fd_set": (kind, given, left) = (.set, StructureLayout(structure), StructureLayout(structure))
+            left = StructureLayout(structure, without: "events", tellsDescriptors: false)
+        case "fd_set":
+            kind = .set
+            given = StructureLayout(structure)
+            left = StructureLayout(structure, tellsDescriptors: false)
         default: (kind, given, left) = (.time, StructureLayout(structure), StructureLayout(structure))
         }
     }

@@ -1,15 +1,17 @@
 internal import CContract
 internal import Catalog
 
-/// The structures with pointers that are followed, as the kernel's programs know them: by numbers from 1.
+/// The structures with pointers that are followed or with descriptors, as the kernel's programs know them: by numbers from 1.
 struct FollowedStructures {
     /// The first is number 1.
     private(set) var rows: [apus_structure] = []
     private var numbers: [String: UInt8] = [:]
     private let payload: Int
+    private let tellsDescriptors: Bool
 
     init(_ catalog: Catalog, _ targets: PointerTargets) {
         payload = targets.payload
+        tellsDescriptors = targets.descriptors
         guard targets.structures else { return }
         for event in catalog.events {
             for field in event.fields { add(field.structure) }
@@ -19,7 +21,7 @@ struct FollowedStructures {
         }
     }
 
-    /// 0 where a structure leads nowhere, or there was no room for it.
+    /// 0 where a structure leads nowhere and has no descriptors, or there was no room for it.
     func number(of structure: StructureDefinition) -> UInt8 { numbers[structure.name] ?? 0 }
 
     private mutating func add(_ structure: StructureDefinition?) {
@@ -31,8 +33,11 @@ struct FollowedStructures {
             add(member.structure)
             if let follow = follow(member, pointer, of: structure) { follows.append(follow) }
         }
-        guard !follows.isEmpty, rows.count + 1 < Int(APUS_MAX_STRUCTURES) else { return }
-        row.count = UInt16(follows.count)
+        if tellsDescriptors { addDescriptors(of: structure, to: &row) }
+        guard !follows.isEmpty || row.held_count > 0, rows.count + 1 < Int(APUS_MAX_STRUCTURES) else {
+            return
+        }
+        row.count = UInt8(follows.count)
         unsafe withUnsafeMutableBytes(of: &row.follows) { bytes in
             for (index, follow) in follows.prefix(Int(APUS_FOLLOWS)).enumerated() {
                 unsafe bytes.storeBytes(
@@ -41,6 +46,20 @@ struct FollowedStructures {
         }
         rows.append(row)
         numbers[structure.name] = UInt8(rows.count)
+    }
+
+    private func addDescriptors(of structure: StructureDefinition, to row: inout apus_structure) {
+        let members = structure.descriptors
+        row.held_count = UInt8(members.count)
+        if structure.name == "control_messages" { row.held_count = UInt8(APUS_HELD_MESSAGES) }
+        if members.first?.type == .set { row.held_count = UInt8(APUS_HELD_BITS) }
+        unsafe withUnsafeMutableBytes(of: &row.held) { bytes in
+            for (index, member) in members.enumerated() {
+                unsafe bytes.storeBytes(
+                    of: UInt16(member.offset), toByteOffset: index * MemoryLayout<UInt16>.stride,
+                    as: UInt16.self)
+            }
+        }
     }
 
     private func follow(

@@ -259,7 +259,9 @@ struct SystemCallTable {
             reader.element = UInt16(isSized ? 1 : structure.size)
             reader.limit = Self.limit(structure, isArray: field.isArray)
             // 32-bit callers have pointers of 4 bytes.
-            if compatNumber == nil { reader.structure = structures.number(of: structure) }
+            if compatNumber == nil || structure.pointers.isEmpty {
+                reader.structure = structures.number(of: structure)
+            }
         case .stringArray, .int32, .uint32, .int64, .uint64, .uint16, .bool, .time, .bytes, .uint64Array,
             .credentials:
             break

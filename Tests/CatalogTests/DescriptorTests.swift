@@ -66,6 +66,45 @@ import Testing
         }
     }
 
+    /// In structures that calls take; others are said to be none by the reason.
+    @Test func membersThatAreCalledSo() {
+        let others: Set<String> = [
+            // Of another process.
+            "bpf_task_fd_query.task_fd_query.fd", "kcmp_epoll_slot.efd", "kcmp_epoll_slot.tfd",
+            "io_uring_sync_cancel.fd",  // perhaps the number of a file of the ring
+            "clone_args.pidfd",  // where one is written to
+            // As strace has them.
+            "kvm_irqfd.fd", "kvm_irqfd.resamplefd", "kvm_ioeventfd.fd", "kvm_create_device.fd",
+            "statmount_request.mnt_ns_fd", "listmount_request.mnt_ns_fd",
+        ]
+        var structures: [String: StructureDefinition] = [:]
+        func add(_ structure: StructureDefinition?) {
+            guard let structure, structures[structure.name] == nil else { return }
+            structures[structure.name] = structure
+            for member in structure.members { add(member.structure) }
+        }
+        for call in Self.calls {
+            for field in call.fields + (call.forms?.cases.flatMap { $0.arguments.map(\.field) } ?? []) {
+                add(field.structure)
+            }
+        }
+        var seen: Set<String> = []
+        for structure in structures.values {
+            for member in structure.members where member.name.hasSuffix("fd") {
+                let place = "\(structure.name).\(member.name)"
+                #expect(member.isDescriptor != others.contains(place), "\(place)")
+                seen.insert(place)
+            }
+        }
+        #expect(seen.count > 30)
+        #expect(others.subtracting(seen).isEmpty)
+        for place in ["iocb.aio_fildes", "descriptor.", "fd_set.", "io_uring_ring.data"] {
+            let parts = place.split(separator: ".", omittingEmptySubsequences: false)
+            let member = structures[String(parts[0])]?.members.first { $0.name == parts[1] }
+            #expect(member?.isDescriptor == true, "\(place)")
+        }
+    }
+
     /// The kernel's programs take what calls write there for descriptors.
     @Test func pairsAreDescriptors() {
         let pairs = Self.calls.flatMap { call in

@@ -43,6 +43,8 @@ import Testing
             message: message)
     }
 
+    private static let descriptors =
+        "descriptors have 32 or 64 bits, and a structure at most 4 of them"
     private static let form = "a member is 'member NAME: TYPE OFFSET'"
     private static let inside = form + ", and all of it lies in the 8 bytes of a"
     private static let noTable = "is no name of a table: a small letter, then those, digits and _"
@@ -72,6 +74,11 @@ import Testing
         member("member x: uint64 9223372036854775808", inside),
         member("member x: device64<flags> 0", "'x' names a table, and only numbers have one"),
         member("member x: octal32<mode> 0", "'x' names a table, and only numbers have one"),
+        member("member x: int16<fd> 0", descriptors),
+        Bad(
+            text: "struct a 20 any\n"
+                + (0...4).map { "member m\($0): int32<fd> \(4 * $0)" }.joined(separator: "\n"),
+            line: 6, message: descriptors),
         member("member x: text4<flags> 0", "'x' names a table, and only numbers have one"),
         member("member x: int32<Flags> 0", "'Flags' \(noTable)"),
         member("member x: int32<flags 0", "'int32<flags' lacks a closing '>'"),

@@ -9,7 +9,7 @@ from support import check, data, run, trace
 
 EVENTS = ("fcntl,openat,write,pread64,ftruncate,mmap,unlinkat,fchdir,dup,dup2,dup3,close,pipe,pipe2,eventfd2,epoll_create1,"
           "epoll_ctl,epoll_wait,memfd_create,timerfd_create,signalfd4,inotify_init1,socket,bind,listen,getsockname,connect,"
-          "accept,socketpair")
+          "accept,socketpair,poll,pselect6,sendmsg,recvmsg,bpf,landlock_add_rule,io_submit")
 
 
 def normal(lines):
@@ -88,12 +88,59 @@ def descriptors_in_json(apus, scenario, folder):
         check(copied["newfd"] == 100 and copied["returnValue"] == f"100={place}/copied", copied)
         for event in result.named("socket"):
             check(re.fullmatch(r"\d+=[\w-]+:\[\d+\]", data(event)["returnValue"]), event)
+    held_in_json(apus, folder, command)
     # Nothing of it where nobody asks.
     place = fresh(folder, "unasked")
     result = trace(apus, folder, ["--events", "openat,fcntl,pipe2"], [command, place])
     check(all(isinstance(data(e)["fd"], int) for e in result.named("fcntl")), "a descriptor is no number")
     check(all(isinstance(data(e)["dirfd"], int) for e in result.named("openat")), "a descriptor is no number")
     check(all(isinstance(n, int) for e in result.named("pipe2") for n in data(e)["pipefd"]), "a pair has no numbers")
+
+
+def held_in_json(apus, folder, command):
+    """Descriptors in structures, where these are shown."""
+    place = fresh(folder, "held")
+    events = ["--events", "poll,pselect6,sendmsg,recvmsg,bpf", "--enrichment", "decoded-data"]
+    result = trace(apus, folder, [*events, "--enrichment", "fd-paths"], [command, place])
+    file, pipe = rf"\d+={re.escape(place)}/held", r"\d+=pipe:\[\d+\]"
+
+    def fits(found, *wanted):
+        matches = [isinstance(one, str) and re.fullmatch(pattern, one) for one, pattern in zip(found, wanted)]
+        check(len(found) == len(wanted) and all(matches), f"{found} is not {wanted}")
+
+    first, second, _ = [[one["fd"] for one in data(e)["fds"]] for e in result.named("poll")]
+    check(first[2] == -1 and isinstance(second[0], int), (first, second))
+    fits(first[:2] + second[1:], file, pipe, pipe)
+    # What is left of the sets: nobody has written to the pipe.
+    sets = data(result.named("pselect6")[0])
+    fits(sets["readfds"] + sets["writefds"], file, pipe)
+    sent, received = [data(result.named(name)[0])["msg"]["msg_control"][0]["cmsg_data"] for name in ("sendmsg", "recvmsg")]
+    fits(sent, file, pipe)
+    fits(received, file, pipe)
+    check(sent[0] != received[0], (sent, received))
+    maps = [field["struct"]["map_fd"] for e in result.named("bpf")[:2] for field in e["data"] if field["name"] == "attr"]
+    fits(maps[:1], file)
+    check(maps[1] == -1, maps)
+    # Numbers where nobody asks.
+    result = trace(apus, folder, events, [command, fresh(folder, "unheld")])
+    for found in [one["fd"] for e in result.named("poll") for one in data(e)["fds"]] + [
+            one for name in ("sendmsg", "recvmsg")
+            for one in data(result.named(name)[0])["msg"]["msg_control"][0]["cmsg_data"]]:
+        check(isinstance(found, int), f"{found} is no number")
+
+
+def descriptors_that_are_too_many(apus, scenario, folder):
+    """Of one call 64 are told, and of the others that they are not."""
+    command = program(folder, "descriptors")
+    place, ours = fresh(folder, "many"), f"{folder}/manylines"
+    result = run([apus, "trace", "--enrichment", "fd-paths", "--events", "pselect6", "--output", f"strace:{ours}", "--",
+                  command, place, "many"])
+    check(result.status == 0 and " lost 0 " in result.err, f"{result}")
+    with open(ours, encoding="ascii") as file:
+        line = file.read()
+    shown = re.findall(r"\d+<[^>]*>", re.search(r"\[(.*?)\], NULL", line)[1])
+    told = [one for one in shown if one.endswith(f"<{place}/many>")]
+    check(len(shown) > 80 and shown[:64] == told and all(one.endswith("<...>") for one in shown[64:]), line)
 
 
 def descriptors_of_long_paths(apus, scenario, folder):
@@ -128,4 +175,4 @@ def descriptors_with_filters(apus, scenario, folder):
         check(len(result.events) == count, f"{filters}: {len(result.events)} events")
 
 
-TESTS = [descriptors_as_strace, descriptors_in_json, descriptors_of_long_paths, descriptors_with_filters]
+TESTS = [descriptors_as_strace, descriptors_in_json, descriptors_that_are_too_many, descriptors_of_long_paths, descriptors_with_filters]

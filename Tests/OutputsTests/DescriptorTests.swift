@@ -41,22 +41,26 @@ import Testing
             (self.fileSystem, flags) = (fileSystem, nowhere)
         }
 
-        /// - Parameter offset: Where its number stands in a blob; nil for a field of its own.
-        func blobs(_ field: UInt8, at offset: UInt16? = nil) -> [RecordBuilder.Blob] {
+        init(_ number: Int32, _ name: String) {
+            self.init(name)
+            self.number = number
+        }
+
+        /// - Parameter isHeld: Its number stands in what the field points at.
+        func blobs(_ field: UInt8, isHeld: Bool = false) -> [RecordBuilder.Blob] {
             let told = apus_descriptor(
                 inode: inode, peer: peer, number: number, file_system: fileSystem, flags: flags,
                 family: family, protocol: socketProtocol, port: port, reserved: 0)
-            let level = UInt8(offset == nil ? 0 : 1)
             var blobs: [RecordBuilder.Blob] = [
                 .init(
                     field: field, bytes: unsafe withUnsafeBytes(of: told) { unsafe Array($0) },
-                    flags: UInt8(APUS_BLOB_DESCRIPTOR) | level << 4, count: offset ?? 1)
+                    flags: UInt8(APUS_BLOB_DESCRIPTOR), count: isHeld ? 0 : 1)
             ]
             for (part, bytes) in [name, local, remote].enumerated() {
                 guard let bytes else { continue }
                 let flags = isTruncated && part == 0 ? UInt8(APUS_BLOB_TRUNCATED) : 0
                 blobs.append(
-                    .init(field: field, bytes: bytes, flags: flags | (level + 1) << 4, count: UInt16(part)))
+                    .init(field: field, bytes: bytes, flags: flags | 1 << 4, count: UInt16(part)))
             }
             return blobs
         }
@@ -246,7 +250,7 @@ import Testing
     @Test func pairs() throws {
         let numbers = RecordBuilder.Blob(field: 0, bytes: [3, 0, 0, 0, 4, 0, 0, 0])
         let record = try Self.record(
-            "pipe2", [0x1000, 0, 0], [numbers] + Descriptor(Self.pipes, "").blobs(0, at: 0))
+            "pipe2", [0x1000, 0, 0], [numbers] + Descriptor(Self.pipes, "").blobs(0, isHeld: true))
         #expect(Self.strace(record) == "pipe2([3<pipe:[7]>, 4], 0) = 0")
         #expect(Self.table(record).contains("pipefd: [3<pipe:[7]> 4], "))
         #expect(
@@ -258,8 +262,108 @@ import Testing
     @Test func aPairThatChanged() throws {
         let numbers = RecordBuilder.Blob(field: 0, bytes: [9, 0, 0, 0, 4, 0, 0, 0])
         let record = try Self.record(
-            "pipe2", [0x1000, 0, 0], [numbers] + Descriptor(Self.pipes, "").blobs(0, at: 0))
+            "pipe2", [0x1000, 0, 0], [numbers] + Descriptor(Self.pipes, "").blobs(0, isHeld: true))
         #expect(Self.strace(record) == "pipe2([9, 4], 0) = 0")
+    }
+
+    // MARK: In structures
+
+    private static func bytes<Number: FixedWidthInteger>(_ numbers: [Number]) -> [UInt8] {
+        numbers.flatMap { number in unsafe withUnsafeBytes(of: number.littleEndian) { unsafe Array($0) } }
+    }
+
+    /// Two open ones and two that are not, of which the second is none at all.
+    private static func poll(_ more: [RecordBuilder.Blob] = []) throws -> [UInt8] {
+        let polled: (Int16) -> [UInt8] = { revents in
+            [3, 4, 77, -1].flatMap { bytes([Int32($0)]) + bytes([1, $0 == 3 ? revents : 0]) }
+        }
+        return try record(
+            "poll", [0x1000, 4, 0, 1],
+            [.init(field: 0, bytes: polled(0))] + Descriptor("/etc/passwd").blobs(0, isHeld: true)
+                + with(Descriptor(pipes, "")) { $0.number = 4 }.blobs(0, isHeld: true) + more
+                + [.init(field: 0, bytes: polled(1), flags: UInt8(APUS_BLOB_RESULT))])
+    }
+
+    /// What a call was given has them, and in its result strace has the numbers alone.
+    @Test func polledOnes() throws {
+        let record = try Self.poll()
+        #expect(
+            Self.strace(record) == """
+                poll([{fd=3</etc/passwd>, events=POLLIN}, {fd=4<pipe:[7]>, events=POLLIN}, \
+                {fd=77, events=POLLIN}, {fd=-1}], 4, 0) = 1 ([{fd=3, revents=POLLIN}])
+                """)
+        #expect(Self.table(record).contains("fds: [{fd=3</etc/passwd>, events=POLLIN, revents=POLLIN}, "))
+        let shown = Self.json(record, isDecoded: true)
+        for wanted in [
+            #"[{"fd":"3=/etc/passwd","events":"POLLIN","revents":"POLLIN"},{"fd":"4=pipe:[7]","#,
+            #"{"fd":77,"events""#, #"{"fd":-1,"events""#,
+        ] { #expect(shown.contains(wanted), "\(shown)") }
+    }
+
+    /// What stands behind the mark was not told; a negative one is none.
+    @Test func tooManyOfThem() throws {
+        let mark = UInt8(APUS_BLOB_DESCRIPTOR | APUS_BLOB_TRUNCATED)
+        let record = try Self.poll([.init(field: 0, bytes: [], flags: mark, count: 0)])
+        #expect(
+            Self.strace(record)
+                .contains("{fd=4<pipe:[7]>, events=POLLIN}, {fd=77<...>, events=POLLIN}, {fd=-1}]"))
+        let shown = Self.json(record, isDecoded: true)
+        #expect(shown.contains(#"{"fd":"77=…","#) && shown.contains(#"{"fd":-1,"#), "\(shown)")
+        // A field before the one with the mark has all of its.
+        let other = try Self.poll([.init(field: 1, bytes: [], flags: mark, count: 0)])
+        #expect(Self.strace(other) == Self.strace(try Self.poll()))
+    }
+
+    @Test func setsOfThem() throws {
+        let readable = RecordBuilder.Blob(field: 1, bytes: [0b0011_1000])
+        let left = RecordBuilder.Blob(field: 1, bytes: [0b0000_1000], flags: UInt8(APUS_BLOB_RESULT))
+        let record = try Self.record(
+            "select", [6, 0x1000, 0, 0, 0, 1],
+            [readable] + Descriptor("/a").blobs(1, isHeld: true) + Descriptor(5, "/b").blobs(1, isHeld: true)
+                + [left])
+        #expect(Self.strace(record) == "select(6, [3</a> 4 5</b>], NULL, NULL, NULL) = 1 (in [3])")
+        #expect(Self.table(record).contains("readfds: [3</a>], "))
+        #expect(Self.json(record, isDecoded: true).contains(#"{"name":"readfds","struct":["3=/a"]}"#))
+    }
+
+    /// Two of a message, behind another kind of control message with the same numbers.
+    @Test func thoseOfMessages() throws {
+        func message(_ kind: Int32, _ numbers: [Int32]) -> [UInt8] {
+            Self.bytes([UInt64(16 + 4 * numbers.count)]) + Self.bytes([1, kind]) + Self.bytes(numbers)
+        }
+        let control = message(2, [3, 5, 0]) + [0, 0, 0, 0] + message(1, [3, 5, 6])
+        let head = Self.bytes([0, 0, 0, 0, 0x2000, UInt64(control.count), 0] as [UInt64])
+        let record = try Self.record(
+            "sendmsg", [4, 0x1000, 0, 1],
+            [
+                .init(field: 1, bytes: head),
+                .init(field: 1, bytes: control, flags: 1 << 4, count: 32),
+            ] + Descriptor("/a").blobs(1, isHeld: true) + Descriptor(5, "/b").blobs(1, isHeld: true))
+        #expect(Self.strace(record).contains("cmsg_data={pid=3, uid=5, gid=0}}"))
+        #expect(Self.strace(record).contains("cmsg_type=SCM_RIGHTS, cmsg_data=[3</a>, 5</b>, 6]}]"))
+        #expect(
+            Self.json(record, isDecoded: true)
+                .contains(#""cmsg_type":"SCM_RIGHTS","cmsg_data":["3=/a","5=/b",6]}"#))
+    }
+
+    /// Of 64 bits, and one that is left out where it is 0.
+    @Test func wideAndMissingOnes() throws {
+        let wide = try Self.record(
+            "mount_setattr", [3, 0, 0, 0x1000, 32, 0],
+            [.init(field: 3, bytes: Self.bytes([0, 0, 0, 3] as [UInt64]))]
+                + Descriptor("/a").blobs(3, isHeld: true))
+        #expect(Self.strace(wide).contains("userns_fd=3</a>}"))
+        #expect(Self.json(wide, isDecoded: true).contains(#""userns_fd":"3=/a""#))
+        let closed = try Self.record(
+            "mount_setattr", [3, 0, 0, 0x1000, 32, 0],
+            [.init(field: 3, bytes: Self.bytes([0, 0, 0, 3] as [UInt64]))])
+        #expect(Self.json(closed, isDecoded: true).contains(#""userns_fd":"3""#))
+        let ring = try Self.record(
+            "io_uring_setup", [1, 0x1000, 5],
+            [.init(field: 1, bytes: [UInt8](repeating: 0, count: 120))]
+                + Descriptor(0, "/a").blobs(1, isHeld: true))
+        #expect(!Self.strace(ring).contains("wq_fd"))
+        #expect(Self.json(ring, isDecoded: true).contains(#""wq_fd":0,"#))
     }
 
     // MARK: Where nobody asked, and broken ones

@@ -85,8 +85,39 @@ import Testing
         for (key, form) in rings { #expect(form.descriptors == (key.value & 0x10 == 0 ? 1 : 0)) }
     }
 
+    /// Where structures have descriptors; where nobody asks for them, those that lead nowhere have no number.
+    @Test func structures() throws {
+        var targets = PointerTargets()
+        targets.structures = true
+        func row(_ call: String, _ field: String) throws -> apus_structure? {
+            let field = try #require(Catalog.builtIn[call]?.fields.first { $0.name == field })
+            let all = SystemCallTable(Catalog.builtIn, targets).structures
+            let number = Int(all.number(of: try #require(field.structure)))
+            return number == 0 ? nil : all.rows[number - 1]
+        }
+        #expect(try row("poll", "fds") == nil)
+        #expect(try row("select", "readfds") == nil)
+        #expect(try row("sendmsg", "msg")?.held_count == 0)
+        targets.descriptors = true
+        let polled = try #require(try row("poll", "fds"))
+        #expect((polled.size, polled.count, polled.held_count, polled.held.0) == (8, 0, 1, 0))
+        #expect(try row("select", "readfds")?.held_count == UInt8(APUS_HELD_BITS))
+        #expect(try row("mount_setattr", "uattr")?.held.0 == 24)
+        let message = try #require(try row("sendmsg", "msg"))
+        #expect((message.count, message.held_count) == (3, 0))
+        let control = message.follows.2.reader.structure
+        let all = SystemCallTable(Catalog.builtIn, targets).structures.rows
+        #expect(all[Int(control) - 1].held_count == UInt8(APUS_HELD_MESSAGES))
+        // Of 32-bit callers too, whose structure is the same.
+        let poll = try #require(Catalog.builtIn["poll"])
+        for (_, row) in SystemCallTable(Catalog.builtIn, targets).rows([(poll, 1)]) {
+            #expect(row.readers.0.structure != 0)
+        }
+    }
+
     @Test func sizesAreThoseOfTheKernelsPrograms() {
         #expect(MemoryLayout<apus_descriptor>.size == 40)
         #expect(MemoryLayout<apus_syscall_row>.size == 88)
+        #expect(MemoryLayout<apus_structure>.size == 80)
     }
 }

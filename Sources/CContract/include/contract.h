@@ -74,7 +74,8 @@ struct apus_blob {
 #define APUS_BLOB_LEVELS 3
 
 /* What a descriptor was open on: an argument when the call was entered, a result when it returned; one that was not open
- * has none. It is the field's own, or behind a blob with numbers of descriptors, where `count` says which. */
+ * has none. `count` is 1 for the field's own, and 0 for one in what it points at, which is told by its number: without
+ * bytes and truncated, of this field and those behind it there were more. */
 struct apus_descriptor {
 	__u64 inode;
 	__u64 peer;        /* inode of a Unix socket's other end; 0: none */
@@ -170,8 +171,7 @@ struct apus_test {
 
 /* Where numbers begin that these policies want; up to the next bound. The first is 0. */
 struct apus_bound {
-	__u64 low;
-	__u64 policies;
+	__u64 low, policies;
 };
 
 /* A state of a trie, in a double array: from state s a byte leads to state base + byte, if its check is s. */
@@ -237,7 +237,7 @@ struct apus_reader {
 };
 
 #define APUS_FOLLOWS 4           /* pointers in one structure that are followed */
-#define APUS_MAX_STRUCTURES 128  /* that have such pointers, and 1 */
+#define APUS_MAX_STRUCTURES 128  /* that have such pointers or descriptors, and 1 */
 #define APUS_FOLLOW_FILLED 0x01  /* room for what the call gives: as many bytes as it gave */
 #define APUS_FOLLOW_FILLS 0x02   /* to such room, and the structure says how many bytes the call gave */
 
@@ -251,12 +251,18 @@ struct apus_follow {
 	__u16 given_at;   /* with APUS_FOLLOW_FILLS: to those 4 bytes */
 };
 
-/* A structure with pointers that are followed. */
+#define APUS_HELD 4 /* descriptors in one structure; instead of their number one of: */
+#define APUS_HELD_BITS 0xff     /* all of it is a set of them */
+#define APUS_HELD_MESSAGES 0xfe /* it is messages beside a message, which may carry some */
+
+/* A structure with pointers that are followed, or with descriptors. */
 struct apus_structure {
 	__u16 size;
-	__u16 count; /* of follows */
+	__u8 count; /* of follows */
+	__u8 held_count;
 	__u32 reserved;
 	struct apus_follow follows[APUS_FOLLOWS];
+	__u16 held[APUS_HELD]; /* bytes from the structure's beginning to each, which has 4 */
 };
 
 /* What the arguments of a call are where one of them has a value: instead of its row's readers. */
@@ -326,8 +332,7 @@ enum apus_scope_key {
 
 /* Which policies of a plan name this value with `=`, and which name it at all. */
 struct apus_scope_marks {
-	__u64 equals;
-	__u64 mentioned;
+	__u64 equals, mentioned;
 };
 
 /* The value of a scope map. */
@@ -357,8 +362,7 @@ struct apus_container {
 #define APUS_MAX_CONTAINER_GROUPS 16384
 
 struct apus_range {
-	__u32 min;
-	__u32 max;
+	__u32 min, max;
 };
 
 /* A look-up of programs by their paths. */
@@ -399,8 +403,7 @@ struct apus_task {
 	__u64 cgroup_id;
 	__u32 pid; /* as the host sees it */
 	__u32 ppid;
-	__u32 uid;
-	__u32 pid_ns;
+	__u32 uid, pid_ns;
 	char comm[APUS_COMM_BYTES];
 };
 
@@ -487,7 +490,7 @@ _Static_assert(sizeof(struct apus_credentials) == 80, "apus_credentials");
 _Static_assert(sizeof(struct apus_descriptor) == 40, "apus_descriptor");
 _Static_assert(sizeof(struct apus_reader) == 8, "apus_reader");
 _Static_assert(sizeof(struct apus_follow) == 16, "apus_follow");
-_Static_assert(sizeof(struct apus_structure) == 72, "apus_structure");
+_Static_assert(sizeof(struct apus_structure) == 80, "apus_structure");
 _Static_assert(sizeof(struct apus_form) == 56, "apus_form");
 _Static_assert(sizeof(struct apus_syscall_row) == 88, "apus_syscall_row");
 _Static_assert(sizeof(struct apus_test) == 48, "apus_test");

@@ -4,7 +4,11 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/aio_abi.h>
+#include <linux/bpf.h>
+#include <linux/landlock.h>
 #include <linux/netlink.h>
+#include <poll.h>
 #include <signal.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -14,6 +18,7 @@
 #include <sys/eventfd.h>
 #include <sys/inotify.h>
 #include <sys/mman.h>
+#include <sys/select.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -168,6 +173,80 @@ static void netlink(void)
 	close(route);
 }
 
+/* A message with two descriptors, which are others when they come out. */
+static void pass(int one, int two)
+{
+	struct iovec text = {.iov_base = "text", .iov_len = 4};
+	union {
+		struct cmsghdr head;
+		char bytes[CMSG_SPACE(2 * sizeof(int))];
+	} control = {};
+	struct msghdr message = {.msg_iov = &text, .msg_iovlen = 1, .msg_control = &control,
+				 .msg_controllen = CMSG_LEN(2 * sizeof(int))};
+	int pair[2], numbers[] = {one, two};
+	char back[8];
+
+	control.head.cmsg_len = CMSG_LEN(sizeof(numbers));
+	control.head.cmsg_level = SOL_SOCKET;
+	control.head.cmsg_type = SCM_RIGHTS;
+	memcpy(CMSG_DATA(&control.head), numbers, sizeof(numbers));
+	socketpair(AF_UNIX, SOCK_STREAM, 0, pair);
+	sendmsg(pair[0], &message, 0);
+	text.iov_base = back;
+	message.msg_controllen = sizeof(control);
+	recvmsg(pair[1], &message, 0);
+}
+
+/* Descriptors in structures. That what they are for fails is the same for all who look. */
+static void held(void)
+{
+	struct landlock_path_beneath_attr rule = {.allowed_access = LANDLOCK_ACCESS_FS_EXECUTE};
+	union bpf_attr element = {}, attach = {};
+	struct iocb block = {}, *blocks = &block;
+	aio_context_t context = 0;
+	int file = create("held"), ends[2];
+	fd_set readable, writable;
+
+	pipe(ends);
+	poll((struct pollfd[]){{file, POLLIN, 0}, {ends[0], POLLIN, 0}, {-1, POLLIN, 0}}, 3, 0);
+	poll((struct pollfd[]){{BEYOND + 1, POLLIN, 0}, {ends[1], POLLOUT, 0}}, 2, 0);
+	poll((struct pollfd[]){{ends[0], POLLIN, 0}}, 1, 0);
+	FD_ZERO(&readable);
+	FD_ZERO(&writable);
+	FD_SET(file, &readable);
+	FD_SET(ends[0], &readable);
+	FD_SET(ends[1], &writable);
+	select(FD_SETSIZE, &readable, &writable, NULL, NULL);
+	pass(file, ends[0]);
+	element.map_fd = file;
+	element.key = element.value = (unsigned long)&element;
+	syscall(SYS_bpf, BPF_MAP_UPDATE_ELEM, &element, 32);
+	element.map_fd = -1;
+	syscall(SYS_bpf, BPF_MAP_UPDATE_ELEM, &element, 32);
+	attach.target_fd = ends[0];
+	attach.attach_bpf_fd = file;
+	syscall(SYS_bpf, BPF_PROG_ATTACH, &attach, 20);
+	rule.parent_fd = ends[1];
+	syscall(SYS_landlock_add_rule, file, LANDLOCK_RULE_PATH_BENEATH, &rule, 0);
+	block.aio_fildes = file;
+	block.aio_buf = (unsigned long)&element;
+	syscall(SYS_io_submit, context, 1, &blocks);
+}
+
+/* As many in one set as are not told any more. */
+static void many(void)
+{
+	int file = create("many"), last = file;
+	fd_set set;
+
+	FD_ZERO(&set);
+	while (last < 100) {
+		FD_SET(last, &set);
+		last = dup(file);
+	}
+	select(last, &set, NULL, NULL, NULL);
+}
+
 /* As deep as it is told, in folders of 250 letters: one that is longer than a path may be. */
 static void deep(int depth, int letters)
 {
@@ -190,6 +269,10 @@ int main(int count, char **arguments)
 		deep(atoi(arguments[2]), atoi(arguments[3]));
 		return 0;
 	}
+	if (count == 3) {
+		many();
+		return 0;
+	}
 	files();
 	copies();
 	others();
@@ -199,5 +282,6 @@ int main(int count, char **arguments)
 	internet(AF_INET6, SOCK_DGRAM);
 	local();
 	netlink();
+	held();
 	return 0;
 }
