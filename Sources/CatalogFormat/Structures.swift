@@ -182,9 +182,12 @@ extension StructureDefinition {
         guard symbols == nil || kind.isNumber || isDescriptor && kind == .set else {
             return "'\(name)' names a table, and only numbers have one"
         }
-        guard !isDescriptor || kind == .set || kind.size >= 4 && descriptors.count < Self.descriptorLimit
+        guard
+            !isDescriptor || kind == .set
+                || [.signed(bytes: 4), .signed(bytes: 8)].contains(kind)
+                    && descriptors.count < Self.descriptorLimit
         else {
-            return "descriptors have 32 or 64 bits, and a structure at most \(Self.descriptorLimit) of them"
+            return "descriptors are int32 or int64, and a structure has at most \(Self.descriptorLimit)"
         }
         let isWhole = name == "-" || members.first?.name.isEmpty == true
         guard members.isEmpty || !isWhole else {

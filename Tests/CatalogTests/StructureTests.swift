@@ -44,7 +44,7 @@ import Testing
     }
 
     private static let descriptors =
-        "descriptors have 32 or 64 bits, and a structure at most 4 of them"
+        "descriptors are int32 or int64, and a structure has at most 4"
     private static let form = "a member is 'member NAME: TYPE OFFSET'"
     private static let inside = form + ", and all of it lies in the 8 bytes of a"
     private static let noTable = "is no name of a table: a small letter, then those, digits and _"
@@ -74,7 +74,7 @@ import Testing
         member("member x: uint64 9223372036854775808", inside),
         member("member x: device64<flags> 0", "'x' names a table, and only numbers have one"),
         member("member x: octal32<mode> 0", "'x' names a table, and only numbers have one"),
-        member("member x: int16<fd> 0", descriptors),
+        member("member x: int16<fd> 0", descriptors), member("member x: uint32<fd> 0", descriptors),
         Bad(
             text: "struct a 20 any\n"
                 + (0...4).map { "member m\($0): int32<fd> \(4 * $0)" }.joined(separator: "\n"),

@@ -29,7 +29,7 @@ def normal(lines):
         # What is no descriptor's.
         line = re.sub(r"data=\{u32=0, u64=0\}", "data=0", line).replace("nl_groups=00000000", "nl_groups=0")
         line = re.sub(r"(/proc/)\d+", number, line)
-        line = re.sub(r"(0x7f)[0-9a-f]{10}", number, line)
+        line = re.sub(r"(0x7)[0-9a-f]{11}", number, line)
         line = re.sub(r"(htons\()\d+", number, line)
         line = re.sub(r"((?:127\.0\.0\.1|\[::1\]):)\d+", number, line)
         line = re.sub(r"(ROUTE:)\d+", number, line)

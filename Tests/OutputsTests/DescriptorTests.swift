@@ -41,7 +41,7 @@ import Testing
             (self.fileSystem, flags) = (fileSystem, nowhere)
         }
 
-        init(_ number: Int32, _ name: String) {
+        init(number: Int32, _ name: String) {
             self.init(name)
             self.number = number
         }
@@ -319,7 +319,8 @@ import Testing
         let left = RecordBuilder.Blob(field: 1, bytes: [0b0000_1000], flags: UInt8(APUS_BLOB_RESULT))
         let record = try Self.record(
             "select", [6, 0x1000, 0, 0, 0, 1],
-            [readable] + Descriptor("/a").blobs(1, isHeld: true) + Descriptor(5, "/b").blobs(1, isHeld: true)
+            [readable] + Descriptor("/a").blobs(1, isHeld: true)
+                + Descriptor(number: 5, "/b").blobs(1, isHeld: true)
                 + [left])
         #expect(Self.strace(record) == "select(6, [3</a> 4 5</b>], NULL, NULL, NULL) = 1 (in [3])")
         #expect(Self.table(record).contains("readfds: [3</a>], "))
@@ -338,7 +339,7 @@ import Testing
             [
                 .init(field: 1, bytes: head),
                 .init(field: 1, bytes: control, flags: 1 << 4, count: 32),
-            ] + Descriptor("/a").blobs(1, isHeld: true) + Descriptor(5, "/b").blobs(1, isHeld: true))
+            ] + Descriptor("/a").blobs(1, isHeld: true) + Descriptor(number: 5, "/b").blobs(1, isHeld: true))
         #expect(Self.strace(record).contains("cmsg_data={pid=3, uid=5, gid=0}}"))
         #expect(Self.strace(record).contains("cmsg_type=SCM_RIGHTS, cmsg_data=[3</a>, 5</b>, 6]}]"))
         #expect(
@@ -361,7 +362,7 @@ import Testing
         let ring = try Self.record(
             "io_uring_setup", [1, 0x1000, 5],
             [.init(field: 1, bytes: [UInt8](repeating: 0, count: 120))]
-                + Descriptor(0, "/a").blobs(1, isHeld: true))
+                + Descriptor(number: 0, "/a").blobs(1, isHeld: true))
         #expect(!Self.strace(ring).contains("wq_fd"))
         #expect(Self.json(ring, isDecoded: true).contains(#""wq_fd":0,"#))
     }

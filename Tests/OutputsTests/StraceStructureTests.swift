@@ -79,9 +79,14 @@ import Testing
     // MARK: Beside messages
 
     private static func messages(_ bytes: [UInt8], _ style: StructureStyle, isCut: Bool = false) -> String {
-        text(
+        var record = RecordBuilder()
+        record.blobs = [.init(field: 0, bytes: bytes, flags: isCut ? UInt8(APUS_BLOB_TRUNCATED) : 0)]
+        let built = record.build()
+        return text(
             written(65536) {
-                unsafe ControlMessages.shared.append(bytes.span.bytes, isCut: isCut, style, to: &$0)
+                guard let event = unsafe EventView(built.span.bytes), let blob = event.blob(0) else { return }
+                ControlMessages.shared.append(
+                    blob, of: event, size: bytes.count, style, after: 64, to: &$0)
             })
     }
 
