@@ -26,6 +26,7 @@
 #include "lib/socket.h"
 #include "lib/descriptor.h"
 #include "lib/structures.h"
+#include "lib/registers.h"
 #include "lib/call.h"
 
 #include "probes/syscalls.bpf.h"

@@ -46,17 +46,6 @@ static __always_inline struct apus_syscall_row *syscall_row(u32 slot, u32 plan)
 	return slot < SYSCALL_ROWS ? bpf_map_lookup_elem(&syscalls, &key) : NULL;
 }
 
-static __always_inline void read_registers(u64 *args, struct pt_regs *regs, bool compat)
-{
-	/* The i386 convention is bx, cx, dx, si, di, bp; user space may leave anything above 32 bits. */
-	args[0] = compat ? (u32)REGISTER(regs, bx) : REGISTER(regs, di);
-	args[1] = compat ? (u32)REGISTER(regs, cx) : REGISTER(regs, si);
-	args[2] = compat ? (u32)REGISTER(regs, dx) : REGISTER(regs, dx);
-	args[3] = compat ? (u32)REGISTER(regs, si) : REGISTER(regs, r10);
-	args[4] = compat ? (u32)REGISTER(regs, di) : REGISTER(regs, r8);
-	args[5] = compat ? (u32)REGISTER(regs, bp) : REGISTER(regs, r9);
-}
-
 #define ROOM_UNKNOWN (~0u)
 #define ERESTART_RESTARTBLOCK 516 /* include/linux/errno.h */
 
@@ -66,28 +55,6 @@ static __always_inline u32 pointed_number(u64 address, u32 otherwise)
 	u32 number;
 
 	return bpf_probe_read_user(&number, sizeof(number), (void *)address) ? otherwise : number;
-}
-
-/* What the registers of a 32-bit caller are in the order of the row's arguments (arch/x86/kernel/sys_ia32.c). */
-static __always_inline void arrange_registers(struct apus_syscall_row *row, u64 *args)
-{
-	u32 joins = row->joins, from = 0;
-
-	if (row->flags & APUS_ROW_SWAPS) {
-		u64 fourth = args[3];
-
-		args[3] = args[4];
-		args[4] = fourth;
-	}
-	if (!joins)
-		return;
-	for (u32 i = 0; i < APUS_SYSCALL_ARGS; i++, from++) {
-		u64 value = from < APUS_SYSCALL_ARGS ? args[from & 7] : 0;
-
-		if (joins >> i & 1 && ++from < APUS_SYSCALL_ARGS)
-			value |= args[from & 7] << 32;
-		args[i] = value;
-	}
 }
 
 /* How many elements a reader is to read: no more than the caller had room for, as what is behind them is older. */
@@ -102,7 +69,7 @@ static __always_inline u64 reader_elements(struct apus_reader *reader, struct sc
 	}
 	if (!source)
 		return value;
-	room = s->args[(source - 1) & 7];
+	room = value_at(s->args, source - 1);
 	if (value <= room)
 		return value;
 	return reader->length & APUS_ROOM_ALL_OR_NOTHING ? 0 : room;
@@ -360,7 +327,7 @@ static __always_inline void stash_call(struct apus_syscall_row *row, struct scra
 	}
 	stash->length = length;
 	stash->retry = faults;
-	stash->room = row->room ? pointed_number(s->args[(row->room - 1) & 7], ROOM_UNKNOWN) : ROOM_UNKNOWN;
+	stash->room = row->room ? pointed_number(value_at(s->args, row->room - 1), ROOM_UNKNOWN) : ROOM_UNKNOWN;
 	stash->slot = slot + 1;
 }
 
@@ -476,7 +443,7 @@ static __always_inline void emit_full(struct task_struct *task, struct apus_sysc
 			offset = append_executed(s->self, retry, row->readers[0].kind != APUS_READ_STRING, offset);
 		retry = 0;
 	}
-	phase = !failed ? APUS_AT_EXIT : interrupted ? APUS_AT_EXIT_INTERRUPTED : APUS_AT_EXIT_FAILED;
+	phase = !failed ? APUS_AT_EXIT : interrupted ? APUS_AT_EXIT_INTERRUPTED : APUS_AT_NO_EXIT;
 	if (want_fd_paths)
 		s->appended = offset;
 	if (retry || (row->flags & APUS_ROW_READS_AT_EXIT))

@@ -66,7 +66,8 @@ struct FieldLayout {
         roomArgument = field.room?.argument
         if case .argument = field.length { isWhole = true } else { isWhole = field.name == "list" }
         moment = Moment(field)
-        let isUnfilled = field.direction == .inout && field.structure?.members.contains(where: \.isOfSuccess) == true
+        let isUnfilled =
+            field.direction == .inout && field.structure?.members.contains(where: \.isOfSuccess) == true
         unfilled = isUnfilled ? field.structure.map { StructureLayout($0, isFailed: true) } : nil
         isModeOfOpening = field.symbols == "permissions" && before?.symbols == "open_flags"
         isEnvironment = field.name == "envp"

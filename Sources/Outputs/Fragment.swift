@@ -75,7 +75,8 @@ extension ByteBuffer {
             let words = isDecoded ? NumberWords(field) : .none
             unsafe (fields + index).initialize(
                 to: Field(
-                    type: field.type, isBuffer: field.type == .pointer && field.structure == nil, words: words,
+                    type: field.type, isBuffer: field.type == .pointer && field.structure == nil,
+                    words: words,
                     text: Fragment(text)))
             // An IPv6 socket address is the longest value beside credentials, and beside text, which the
             // record's size bounds.

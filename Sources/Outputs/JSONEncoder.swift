@@ -158,7 +158,9 @@ public struct JSONEncoder: ~Copyable {
                     blob, of: event, as: structure, isArray: field.isArray,
                     bits: field.countOfBits.flatMap { event.value($0) }, .json, after: after)
                 buffer.append("}")
-            } else if showsPayload, form?.fields[field].isBuffer ?? frame.isBuffer, let blob = event.blob(field) {
+            } else if showsPayload, form?.fields[field].isBuffer ?? frame.isBuffer,
+                let blob = event.blob(field)
+            {
                 buffer.append(",\"bytes\":\"")
                 buffer.append(base64: blob.bytes)
                 buffer.append("\"}")

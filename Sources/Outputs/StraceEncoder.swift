@@ -270,7 +270,9 @@ public struct StraceEncoder: ~Copyable {
     }
 
     private func append(lengths given: BlobView?, _ left: BlobView, _ buffer: inout ByteBuffer) -> Bool {
-        guard left.isResult, let given, given.bytes.byteCount >= 4, left.bytes.byteCount >= 4 else { return false }
+        guard left.isResult, let given, given.bytes.byteCount >= 4, left.bytes.byteCount >= 4 else {
+            return false
+        }
         let room = unsafe given.bytes.unsafeLoadUnaligned(as: Int32.self)
         let length = unsafe left.bytes.unsafeLoadUnaligned(as: Int32.self)
         if room == length { return false }

@@ -85,7 +85,8 @@ struct StructureLayout {
         saysSize = definition.name == "perf_event_attr"
         var groups: [Group] = []
         var numbers: [String: Int] = [:]
-        members = definition.members.filter { $0.name != without && !(isFailed && $0.isOfSuccess) }.map { member in
+        members = definition.members.filter { $0.name != without && !(isFailed && $0.isOfSuccess) }.map {
+            member in
             var (inside, path, rest) = ([Int](), "", Substring(member.name))
             var isElement = false
             while let end = rest.firstIndex(where: { $0 == "." || $0 == "[" }) {

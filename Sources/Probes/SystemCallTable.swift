@@ -92,14 +92,17 @@ struct SystemCallTable {
         if targets.descriptors && (event.fields + formsArguments(event)).contains(where: \.isDescriptor) {
             return true
         }
-        return room(arguments, targets) != nil || arguments.contains {
-            ($0.direction == .in || $0.direction == .inout && targets.structures)
-                && (kind($0.type) != APUS_READ_NONE || targets.reads($0))
-        }
+        return room(arguments, targets) != nil
+            || arguments.contains {
+                ($0.direction == .in || $0.direction == .inout && targets.structures)
+                    && (kind($0.type) != APUS_READ_NONE || targets.reads($0))
+            }
     }
 
     /// What may be read, in all forms.
-    private static func readArguments(_ event: EventDefinition, _ targets: PointerTargets) -> [FieldDefinition] {
+    private static func readArguments(_ event: EventDefinition, _ targets: PointerTargets)
+        -> [FieldDefinition]
+    {
         event.fields + (targets.forms(event) == nil ? [] : formsArguments(event))
     }
 
@@ -280,7 +283,8 @@ struct SystemCallTable {
         case nil: break
         }
         if let room = field.room {
-            reader.length |= UInt8(1 + (room.argument ?? Int(APUS_LENGTH_RETURN_VALUE.rawValue))) << APUS_ROOM_SHIFT
+            reader.length |=
+                UInt8(1 + (room.argument ?? Int(APUS_LENGTH_RETURN_VALUE.rawValue))) << APUS_ROOM_SHIFT
             if room.isAllOrNothing { reader.length |= UInt8(APUS_ROOM_ALL_OR_NOTHING) }
         }
         return reader

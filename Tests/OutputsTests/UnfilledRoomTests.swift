@@ -41,7 +41,8 @@ import Testing
     /// A message that did not come left its room as it was.
     @Test func messages() throws {
         let head = Self.bytes(0, 0, 16, 0) + Self.old.prefix(40)
-        let shown = try Self.shown("recvmsg", [3, 0x1000, 0, Self.failed(11)], [.init(field: 1, bytes: head)])
+        let shown = try Self.shown(
+            "recvmsg", [3, 0x1000, 0, Self.failed(11)], [.init(field: 1, bytes: head)])
         #expect(shown.strace.contains("recvmsg(3, {msg_namelen=16}, 0) = -1 EAGAIN"))
         #expect(shown.table.contains("msg: {msg_namelen=16}, flags"))
         #expect(shown.json.contains(#"{"name":"msg","struct":{"msg_namelen":16}}"#))
@@ -65,12 +66,14 @@ import Testing
 
     /// `waitid` returns 0 where no child had ended, too.
     @Test(arguments: [
-        (options: UInt64(5), signal: Int32?.some(0), isShown: false), (5, 17, true), (5, nil, false), (4, nil, true),
+        (options: UInt64(5), signal: Int32?.some(0), isShown: false), (5, 17, true), (5, nil, false),
+        (4, nil, true),
     ])
     func timesOfChildren(_ options: UInt64, _ signal: Int32?, _ isShown: Bool) throws {
         var blobs = [RecordBuilder.Blob(field: 4, bytes: Self.old)]
         if let signal {
-            blobs.append(.init(field: 2, bytes: Self.bytes(signal, 0, 1, 0) + [UInt8](repeating: 0, count: 112)))
+            blobs.append(
+                .init(field: 2, bytes: Self.bytes(signal, 0, 1, 0) + [UInt8](repeating: 0, count: 112)))
         }
         let address: UInt64 = signal == nil ? 0 : 0x1000
         let shown = try Self.shown("waitid", [0, 0, address, options, 0x2000, 0], blobs)
@@ -98,7 +101,9 @@ import Testing
 
     /// One that says how long it is.
     @Test func structuresWithSizes() throws {
-        for (size, last) in [(64, "config1"), (0, "config1"), (72, "config2"), (20, "config")] as [(Int32, String)] {
+        for (size, last) in [(64, "config1"), (0, "config1"), (72, "config2"), (20, "config")]
+            as [(Int32, String)]
+        {
             let attributes = Self.bytes(0, size) + [UInt8](repeating: 0, count: 56) + Self.old.prefix(64)
             let shown = try Self.shown(
                 "perf_event_open", [0x1000, 0, 0, 0, 0, 3], [.init(field: 0, bytes: attributes)])
@@ -120,8 +125,11 @@ import Testing
     }
 
     @Test func listsWithoutRoom() throws {
-        #expect(try Self.shown("flistxattr", [3, 0x1000, 0, 0], []).strace.contains("flistxattr(3, 0x1000, 0) = 0"))
-        #expect(try Self.shown("flistxattr", [3, 0x1000, 9, 0], []).strace.contains(#"flistxattr(3, "", 9) = 0"#))
+        #expect(
+            try Self.shown("flistxattr", [3, 0x1000, 0, 0], []).strace.contains(
+                "flistxattr(3, 0x1000, 0) = 0"))
+        #expect(
+            try Self.shown("flistxattr", [3, 0x1000, 9, 0], []).strace.contains(#"flistxattr(3, "", 9) = 0"#))
         #expect(try Self.shown("getgroups", [0, 0x1000, 0], []).strace.contains("getgroups(0, []) = 0"))
     }
 }

@@ -6,7 +6,9 @@ import Testing
 
 /// What the rows of system calls say of the room that callers gave.
 @Suite struct RoomTests {
-    private static func row(_ name: String, _ targets: PointerTargets = PointerTargets()) throws -> apus_syscall_row {
+    private static func row(_ name: String, _ targets: PointerTargets = PointerTargets()) throws
+        -> apus_syscall_row
+    {
         let call = try #require(Catalog.builtIn[name])
         let row = try #require(SystemCallTable(Catalog.builtIn, targets).rows([(call, 1)]).first).row
         #expect((row.flags & UInt8(APUS_ROW_NEEDS_ENTRY) != 0) == SystemCallTable.needsEntry(call, targets))
@@ -26,7 +28,9 @@ import Testing
     }
 
     @Test func registersOf32BitCallers() throws {
-        for (name, joins, swaps) in [("pread64", 8, false), ("fallocate", 12, false), ("clone", 0, true), ("read", 0, false)] {
+        for (name, joins, swaps) in [
+            ("pread64", 8, false), ("fallocate", 12, false), ("clone", 0, true), ("read", 0, false),
+        ] {
             let call = try #require(Catalog.builtIn[name])
             let rows = SystemCallTable(Catalog.builtIn, PointerTargets()).rows([(call, 1)]).map(\.row)
             try #require(rows.count == 2)
@@ -36,7 +40,9 @@ import Testing
     }
 
     /// Where the call changes what says it, it is kept when the call is entered.
-    @Test(arguments: [("accept", 3), ("getsockname", 3), ("recvfrom", 6), ("getsockopt", 0), ("bind", 0), ("read", 0)])
+    @Test(arguments: [
+        ("accept", 3), ("getsockname", 3), ("recvfrom", 6), ("getsockopt", 0), ("bind", 0), ("read", 0),
+    ])
     func behindPointers(_ name: String, _ room: UInt8) throws {
         let row = try Self.row(name)
         #expect(row.room == room)

@@ -1,9 +1,8 @@
 /* The contract between the kernel programs and the Swift side: every struct and number that crosses.
  *
- * Compiled twice: by clang for BPF (Kernel/) and by the Swift importer (module CContract). There is
- * no other definition of these layouts. A change of any of them raises APUS_ABI_VERSION, since
- * recordings carry it. All integers are in the byte order of the machine; all structs are padded by
- * hand, so that sizes are what the assertions at the end say on both sides.
+ * Compiled twice: by clang for BPF (Kernel/) and by the Swift importer (module CContract). There is no other definition of
+ * these layouts. A change of any of them raises APUS_ABI_VERSION, since recordings carry it. All integers are in the byte
+ * order of the machine; all structs are padded by hand, so that sizes are what the assertions at the end say on both sides.
  */
 #ifndef APUS_CONTRACT_H
 #define APUS_CONTRACT_H
@@ -18,10 +17,9 @@
 
 #define APUS_COMM_BYTES 16
 
-/* Every record starts with this. It is followed by `value_count` 64-bit values, one for each field
- * of the event in catalogue order (a scalar, or the address that a pointer held; -1 sign-extends)
- * and behind them one for each of the flags TIMED and ABSENT, in this order; and then by blobs for
- * what was read through pointers. */
+/* Every record starts with this. It is followed by `value_count` 64-bit values, one for each field of the event in catalogue
+ * order (a scalar, or the address that a pointer held; -1 sign-extends) and behind them one for each of the flags TIMED and
+ * ABSENT, in this order; and then by blobs for what was read through pointers. */
 struct apus_record {
 	__u64 time;          /* ns since boot, CLOCK_BOOTTIME */
 	__u32 event;         /* catalogue id */
@@ -98,8 +96,7 @@ enum apus_descriptor_part { APUS_DESCRIPTOR_NAME, APUS_DESCRIPTOR_LOCAL, APUS_DE
 /* A field of type `credentials`: user and group ids in the initial user namespace, and capabilities. */
 struct apus_credentials {
 	__u32 uid, gid, suid, sgid, euid, egid, fsuid, fsgid;
-	__u32 user_ns;
-	__u32 securebits;
+	__u32 user_ns, securebits;
 	__u64 inheritable, permitted, effective, bounding, ambient;
 };
 
@@ -208,10 +205,9 @@ enum apus_reader_kind {
 
 enum apus_reader_phase {
 	APUS_AT_ENTRY,
-	APUS_AT_EXIT,        /* when the call succeeded */
+	APUS_AT_EXIT,             /* when the call succeeded */
 	APUS_AT_EXIT_INTERRUPTED, /* the time that an interrupted sleep had left */
-	APUS_AT_BOTH,             /* at entry, and when the call succeeded */
-	APUS_AT_EXIT_FAILED = APUS_AT_BOTH, /* of a call, not of a reader: only inputs that were missed */
+	APUS_AT_BOTH, APUS_AT_NO_EXIT = APUS_AT_BOTH, /* at entry, and when the call succeeded; of a call: it failed */
 };
 
 /* Where a reader's number of elements comes from: the argument of that index, or one of these. */
@@ -220,11 +216,8 @@ enum apus_reader_length {
 	APUS_LENGTH_ONE = 7,
 	APUS_LENGTH_POINTED = 8, /* + index: the u32 that argument points at */
 };
-
-/* Above it, whether the caller's room was less: 1 + the index of what says how much it was, and whether then nothing is
- * written, or as much as there is room for. 0: the length is that of what was written. */
-#define APUS_ROOM_SHIFT 4
-#define APUS_ROOM_ALL_OR_NOTHING 0x80
+#define APUS_ROOM_SHIFT 4             /* above it 1 + the index of what says how much the caller had room for; 0: enough */
+#define APUS_ROOM_ALL_OR_NOTHING 0x80 /* where that is less nothing was written */
 
 /* How one argument of a system call is read. A new structure is one more of these, not a program. */
 struct apus_reader {
