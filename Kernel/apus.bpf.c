@@ -4,7 +4,7 @@
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_tracing.h>
 
-#include "contract.h"
+#include "contract_calls.h" /* and contract.h */
 #include "catalog.h" /* generated: EVENT_*, INDEX_*, FIELD_* and FIELDS_* */
 
 #include "lib/maps.h"

@@ -1,2 +1,2 @@
 /* The module is its header; SwiftPM wants a source. */
-#include "contract.h"
+#include "contract_calls.h"
