@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -126,6 +127,18 @@ static unsigned long read_lost(struct bpf_object *object)
 	return lost;
 }
 
+/* libbpf finds tracepoints by numbers in tracefs, which not every host has mounted; here it is, for ourselves. */
+static void mount_tracefs(void)
+{
+	const char *place = "/sys/kernel/tracing";
+
+	if (!access("/sys/kernel/tracing/events", F_OK))
+		return;
+	if (unshare(CLONE_NEWNS) || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
+	    mount("tracefs", place, "tracefs", 0, NULL))
+		die("tracefs");
+}
+
 int main(int argc, char **argv)
 {
 	const char *option = argc > 1 && strcmp(argv[1], "--") ? argv[1] : NULL;
@@ -143,6 +156,7 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	child = start(command + 1, &gate);
+	mount_tracefs();
 	object = load_object(option);
 	bpf_map_update_elem(bpf_object__find_map_fd_by_name(object, "traced"), &child, &one, 0);
 	ring = ring_buffer__new(bpf_object__find_map_fd_by_name(object, "ring"), count_record,
