@@ -43,11 +43,10 @@ enum LoadError: Error {
 /// A libbpf object: programs and maps. Closing it detaches and frees what is not held elsewhere.
 @safe struct BPFObject: ~Copyable {
     private let raw: OpaquePointer
-    /// libbpf keeps pointers into the image.
-    private let image: [UInt8]
 
     init() throws(ProbeError) {
-        image = KernelObject.bytes()
+        // libbpf copies what it needs of it (bpf_object_open, which ends with bpf_object__elf_finish).
+        let image = KernelObject.bytes()
         apus_capture_libbpf_log()
         let opened = unsafe image.withUnsafeBytes { image in
             var options = unsafe bpf_object_open_opts()
