@@ -89,11 +89,8 @@ __noinline int append_walk(u32 self, u32 field)
 		}
 	}
 	if (s->walk.truncated) {
-		/* Its beginning is missing: an ellipsis (U+2026) in place of a path that looks whole. */
-		s->data[s->walk.at & 0x7fff] = 0xe2;
-		s->data[(s->walk.at + 1) & 0x7fff] = 0x80;
-		s->data[(s->walk.at + 2) & 0x7fff] = 0xa6;
-		s->walk.at += 3;
+		/* Its beginning is missing: an ellipsis in place of a path that looks whole. */
+		s->walk.at += put_ellipsis(&s->data[s->walk.at & 0x7fff]) - 1;
 		flags = APUS_BLOB_TRUNCATED;
 	}
 	if (s->walk.depth == 0) {

@@ -24,6 +24,11 @@ static __always_inline u64 number_at(struct scratch *s, u32 at, u32 bytes)
 	return bytes == 8 ? bits : bytes == 4 ? (u32)bits : (u16)bits;
 }
 
+static __always_inline u32 length_of(struct scratch *s, u32 blob)
+{
+	return ((struct apus_blob *)&s->data[OFFSET(blob)])->length;
+}
+
 /* ---- Descriptors: noted while what holds them is read, and looked up behind all that is read ----
  *
  * Each step is a global function, so that the verifier takes it once, and not by all ways that led to it. */
@@ -46,11 +51,6 @@ __noinline u32 hold(u32 self, u32 number)
 	s->holds[held] = (u64)(s->follow_flags & 0xff) << 32 | number;
 	s->held = held + 1;
 	return 0;
-}
-
-static __always_inline u32 length_of(struct scratch *s, u32 blob)
-{
-	return ((struct apus_blob *)&s->data[OFFSET(blob)])->length;
 }
 
 /* Notes the descriptors in the members of element `index` of a blob. */
@@ -180,7 +180,7 @@ __noinline u32 elements_of(u32 self, u32 number, u32 blob)
 
 	if (!follows_pointers || !s || !structure || !structure->size || !structure->count)
 		return 0;
-	length = ((struct apus_blob *)&s->data[OFFSET(blob)])->length;
+	length = length_of(s, blob);
 	for (u32 at = 0; count < FOLLOWED_ELEMENTS && at < length; at += structure->size)
 		count++;
 	return count;
@@ -234,7 +234,7 @@ __noinline u32 follow_pointer(u32 self, u32 which, u32 blob, u32 offset)
 		return offset;
 	follow = &structure->follows[which % APUS_FOLLOWS];
 	from = (which >> WHICH_ELEMENT) % FOLLOWED_ELEMENTS * structure->size;
-	if (!lies_within(follow, from, ((struct apus_blob *)&s->data[OFFSET(blob)])->length))
+	if (!lies_within(follow, from, length_of(s, blob)))
 		return offset;
 	at = blob + sizeof(struct apus_blob) + from;
 	address = number_at(s, at + follow->offset, 8);

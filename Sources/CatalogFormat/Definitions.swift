@@ -127,6 +127,9 @@ public struct FieldDefinition: Sendable {
     /// What numbers are in place of a table that are descriptors; for results too.
     public static let descriptor = "fd"
 
+    /// An address of bytes.
+    public var isBuffer: Bool { type == .pointer && structure == nil }
+
     /// The argument that says how many bits a set has.
     public var countOfBits: Int? { if case .bits(let index) = length { index } else { nil } }
 

@@ -13,8 +13,7 @@ struct FieldLayout {
     let words: NumberWords
     /// What a pointer leads to.
     let structure: StructureLayout?
-    /// An address of bytes.
-    var isBuffer: Bool { type == .pointer && structure == nil }
+    let isBuffer: Bool
     /// As many of it as some argument says.
     let isArray: Bool
     /// The argument that says how many of it there are.
@@ -54,6 +53,7 @@ struct FieldLayout {
         }
         words = NumberWords(field)
         structure = field.structure.map { StructureLayout($0) }
+        isBuffer = field.isBuffer
         isArray = field.isArray
         if case .argument(let index) = field.length {
             (count, lengthArgument) = field.isArray ? (index, nil) : (nil, index)
@@ -138,7 +138,7 @@ final class EventLayout {
 
     /// Whether what was read may be older than the call: `waitid` returns 0 too where no child had ended, and then leaves
     /// the times as they are and the signal 0, if it has room for that.
-    func isStale(_ field: Int, _ event: EventView) -> Bool {
+    private func isStale(_ field: Int, _ event: EventView) -> Bool {
         guard isWaitid, field == 4, (event.value(3) ?? 0) & UInt64(WNOHANG) != 0 else { return false }
         guard let information = event.blob(2), information.bytes.byteCount >= 4 else { return true }
         return unsafe information.bytes.unsafeLoadUnaligned(as: UInt32.self) == 0
@@ -146,12 +146,13 @@ final class EventLayout {
 
     /// The structure that a field leads to, as far as anything is known of it.
     func structure(of field: Int, _ event: EventView) -> StructureLayout? {
+        guard let structure = fields[field].structure else { return nil }
         if let unfilled = fields[field].unfilled, Int64(bitPattern: event.value(fields.count - 1) ?? 0) < 0 {
             return unfilled
         }
         // Read as what it is in all cases, it may have another layout in this one.
-        if event.isCompat, fields[field].structure?.isSameForAll == false { return nil }
-        return isStale(field, event) ? nil : fields[field].structure
+        if event.isCompat, !structure.isSameForAll { return nil }
+        return isStale(field, event) ? nil : structure
     }
 
     func typeInJSON(of field: Int, _ event: EventView) -> FieldType {

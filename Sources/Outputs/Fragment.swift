@@ -31,7 +31,6 @@ extension ByteBuffer {
 @safe struct Template {
     @safe struct Field {
         let type: FieldType
-        /// An address of bytes.
         let isBuffer: Bool
         let words: NumberWords
         /// `,{"name":"dirfd"`, without the comma for the first.
@@ -74,10 +73,7 @@ extension ByteBuffer {
             let text = Array("\(index == 0 ? "" : ","){\"name\":\"\(field.name)\"".utf8)
             let words = isDecoded ? NumberWords(field) : .none
             unsafe (fields + index).initialize(
-                to: Field(
-                    type: field.type, isBuffer: field.type == .pointer && field.structure == nil,
-                    words: words,
-                    text: Fragment(text)))
+                to: Field(type: field.type, isBuffer: field.isBuffer, words: words, text: Fragment(text)))
             // An IPv6 socket address is the longest value beside credentials, and beside text, which the
             // record's size bounds.
             room += text.count + (field.type == .credentials ? Credentials.jsonRoom : 192) + words.room

@@ -182,18 +182,15 @@ public struct StraceEncoder: ~Copyable {
                 append(descriptor: number, event, after, &buffer)
                 continue
             }
-            if argument.structure != nil, layout.structure(of: number, event) == nil {
+            let structure = layout.structure(of: number, event)
+            if argument.structure != nil, structure == nil {
                 append(address: value, &buffer)
             } else if argument.isCountedByResult, value != 0, event.value(count) == 0,
                 argument.type != .string || argument.roomArgument.flatMap({ event.value($0) }) != 0
             {
                 buffer.append(argument.isArray ? "[]" : "\"\"")
-            } else if let room = argument.unfilled, let blob = event.blob(number),
-                Int64(bitPattern: event.value(count) ?? 0) < 0
-            {
-                append(blob, value, room, argument, number, event, after, &buffer)
             } else {
-                append(event, number, value, argument, after, &buffer)
+                append(event, number, value, argument, structure, after, &buffer)
             }
         }
     }
@@ -203,8 +200,8 @@ public struct StraceEncoder: ~Copyable {
     }
 
     private func append(
-        _ event: EventView, _ number: Int, _ value: UInt64, _ argument: FieldLayout, _ after: Int,
-        _ buffer: inout ByteBuffer
+        _ event: EventView, _ number: Int, _ value: UInt64, _ argument: FieldLayout,
+        _ structure: StructureLayout?, _ after: Int, _ buffer: inout ByteBuffer
     ) {
         switch argument.type {
         case .int32, .uint32, .uint16, .int64, .uint64, .time, .bool:
@@ -224,8 +221,8 @@ public struct StraceEncoder: ~Copyable {
                 }
                 return append(address: value, &buffer)
             }
-            if let layout = argument.structure {
-                append(blob, value, layout, argument, number, event, after, &buffer)
+            if let structure {
+                append(blob, value, structure, argument, number, event, after, &buffer)
             } else {
                 buffer.reserve(blob.bytes.byteCount * 4 + 8 + after)
                 buffer.append(cString: blob.bytes)

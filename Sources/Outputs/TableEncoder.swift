@@ -165,7 +165,7 @@ public struct TableEncoder: ~Copyable {
         case .int32, .uint32, .uint16, .int64, .uint64, .time, .bool:
             buffer.append(plain: value, field.type, clock)
         case .pointer:
-            guard field.structure == nil, let payload = event.blob(index) else {
+            guard field.isBuffer, let payload = event.blob(index) else {
                 return buffer.append(hexadecimal: value)
             }
             buffer.append(visible: payload.bytes)

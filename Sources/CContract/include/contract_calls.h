@@ -21,7 +21,8 @@ enum apus_reader_phase {
 	APUS_AT_ENTRY,
 	APUS_AT_EXIT,             /* when the call succeeded */
 	APUS_AT_EXIT_INTERRUPTED, /* the time that an interrupted sleep had left */
-	APUS_AT_BOTH, APUS_AT_NO_EXIT = APUS_AT_BOTH, /* at entry, and when the call succeeded; of a call: it failed */
+	APUS_AT_BOTH,             /* at entry, and when the call succeeded */
+	APUS_AT_NO_EXIT = APUS_AT_BOTH, /* of a call, not of a reader: it failed, and only missed inputs are read */
 };
 
 /* Where a reader's number of elements comes from: the argument of that index, or one of these. */
