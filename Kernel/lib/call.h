@@ -285,6 +285,8 @@ static __always_inline void stash_call(struct apus_syscall_row *row, struct scra
 	if (want_fd_paths)
 		offset = append_descriptors(s->self, row_key(slot, plan), APUS_AT_ENTRY, offset);
 	s->gaps = 0;
+	/* Of what the call counts all that there is room for. */
+	s->args[APUS_LENGTH_RETURN_VALUE] = ALL_GIVEN;
 	appended = append_arguments(s->self, row_key(slot, plan), APUS_AT_ENTRY | (compat ? APPEND_COMPAT : 0), offset);
 	length = (u32)appended - values;
 	faults = appended >> 32 | s->gaps;

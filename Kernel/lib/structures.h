@@ -214,6 +214,16 @@ static __always_inline u64 follow_elements(struct scratch *s, struct apus_follow
 	return elements;
 }
 
+/* Whether a pointer is followed when the call was entered, or when it has returned. */
+static __always_inline bool is_followed_now(struct scratch *s, u32 flags)
+{
+	if (flags & APUS_FOLLOW_GIVEN) {
+		s->given = ALL_GIVEN;
+		return (s->follow_flags & (READ_RESULT | READ_LATE)) != READ_RESULT;
+	}
+	return !(flags & (APUS_FOLLOW_FILLED | APUS_FOLLOW_LEFT)) || s->given != NOTHING_GIVEN;
+}
+
 /* Reads what one pointer of a structure leads to, in the blob that begins at `blob`. `which` is, from the lowest bits, the
  * number of the pointer, of the element, the level of what is read, and the structure. Returns the new offset, the same
  * one where nothing was read. */
@@ -238,7 +248,7 @@ __noinline u32 follow_pointer(u32 self, u32 which, u32 blob, u32 offset)
 		return offset;
 	at = blob + sizeof(struct apus_blob) + from;
 	address = number_at(s, at + follow->offset, 8);
-	if (!address || (follow->flags & APUS_FOLLOW_FILLED && s->given == NOTHING_GIVEN))
+	if (!address || !is_followed_now(s, follow->flags))
 		return offset;
 	elements = follow_elements(s, follow, at);
 	packed.reader = follow->reader;

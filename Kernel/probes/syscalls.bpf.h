@@ -118,7 +118,7 @@ static __always_inline void call_returned(struct task_struct *task, struct pt_re
 		if (compat)
 			arrange_registers(row, s->args);
 	}
-	s->args[APUS_LENGTH_RETURN_VALUE] = ret;
+	s->args[APUS_LENGTH_RETURN_VALUE] = row->flags & APUS_ROW_INT_RESULT ? (s32)ret : ret;
 	s->args[APUS_LENGTH_ONE] = 1;
 	s->room = stash ? stash->room : ROOM_UNKNOWN;
 	emit(task, row, s, stash, number, policies, compat, plan, simple);

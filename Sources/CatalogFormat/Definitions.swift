@@ -46,6 +46,8 @@ public enum SystemCallTrait: String, Sendable, CaseIterable {
     case returnsTwice = "returns-twice"
     /// On success the caller's memory and registers are gone.
     case replacesMemory = "replaces-memory"
+    /// An `int`, which the kernel does not extend to the width of a register where it is negative.
+    case intResult = "int-result"
 }
 
 /// What a value is and how it is printed. The raw values are the catalogue's spelling.

@@ -7,6 +7,17 @@ public struct StructureDefinition: Sendable {
     public let isSameForAll: Bool
     public internal(set) var members: [StructureMember]
 
+    /// The caller fills it, but for numbers that the call leaves there.
+    public var isGiven: Bool { members.contains { $0.change == .left } }
+
+    /// Where the number stands that said how much room there is for what a pointer leads to, if the call changes it.
+    public func room(of member: StructureMember) -> Int? {
+        guard case .pointer(let pointer) = member.type, case .member(let name) = pointer.count else {
+            return nil
+        }
+        return members.first { $0.name == name && $0.change == .room }?.offset
+    }
+
     /// Numbers that are descriptors.
     public var descriptors: [StructureMember] { members.filter(\.isDescriptor) }
 
@@ -16,6 +27,14 @@ public struct StructureDefinition: Sendable {
             if case .pointer(let pointer) = member.type { (member, pointer) } else { nil }
         }
     }
+}
+
+/// What a call makes of a number in a structure that it is given.
+public enum MemberChange: String, Sendable {
+    /// How much room the caller has becomes how much the call has to give, which may be more.
+    case room
+    /// The call writes it; all else stays as it was given.
+    case left
 }
 
 /// A piece of a structure.
@@ -31,6 +50,7 @@ public struct StructureMember: Sendable {
     public let isShownIfSet: Bool
     /// It means nothing where the call that changes the structure failed.
     public let isOfSuccess: Bool
+    public let change: MemberChange?
     /// What a pointer leads to, where it names a structure.
     public internal(set) var structure: StructureDefinition?
 
@@ -154,8 +174,8 @@ extension StructureDefinition {
     }
 
     /// Adds a member: `NAME: TYPE OFFSET`, where `-` is the name of what has none, `NAME?` is not shown when it
-    /// is 0, and `NAME!` not where the call failed that was to write it. `named` is the table or structure that stood behind the type, `options` what stood in braces. Returns what
-    /// is wrong, or nothing.
+    /// is 0, and `NAME!` not where the call failed that was to write it. `named` is the table or structure that stood behind
+    /// the type, `options` what stood in braces: `room` or `left` for a number. Returns what is wrong, or nothing.
     mutating func add(
         _ name: Substring, _ type: Substring, named: String?, _ options: [Substring], _ offset: Substring?
     ) -> String? {
@@ -163,7 +183,8 @@ extension StructureDefinition {
         let unmarked = isOfSuccess ? name.dropLast() : name
         let isShownIfSet = unmarked.hasSuffix("?")
         let name = isShownIfSet ? unmarked.dropLast() : unmarked
-        let (pointer, mistake) = pointer(type, named, options)
+        let change = options.count == 1 ? MemberChange(rawValue: String(options[0])) : nil
+        let (pointer, mistake) = pointer(type, named, change == nil ? options : [])
         if let mistake { return mistake }
         let symbols = pointer == nil ? named : nil
         guard let kind = pointer.map({ MemberType.pointer($0) }) ?? MemberType(type) else {
@@ -177,6 +198,9 @@ extension StructureDefinition {
         }
         guard members.count < Self.limits.members else {
             return "\(self.name) has more than \(Self.limits.members) members"
+        }
+        guard change == nil || kind.isNumber && kind.size == 4 else {
+            return "'\(options[0])' is for numbers of 32 bits"
         }
         let isDescriptor = symbols == FieldDefinition.descriptor
         guard symbols == nil || kind.isNumber || isDescriptor && kind == .set else {
@@ -199,7 +223,7 @@ extension StructureDefinition {
         members.append(
             StructureMember(
                 name: name == "-" ? "" : String(name), type: kind, symbols: symbols, offset: offset,
-                isShownIfSet: isShownIfSet, isOfSuccess: isOfSuccess))
+                isShownIfSet: isShownIfSet, isOfSuccess: isOfSuccess, change: change))
         return nil
     }
 
@@ -227,7 +251,9 @@ extension StructureDefinition {
         case ("pointer", nil): target = .bytes
         case ("string", nil): target = .text
         case ("sockaddr", nil): target = .socketAddress
-        default: return options.isEmpty ? (nil, nil) : (nil, "only pointers have options")
+        default:
+            return options.isEmpty
+                ? (nil, nil) : (nil, "only pointers have options, and numbers 'room' or 'left'")
         }
         return (PointerMember(target: target, count: count, isFilled: isFilled, fill: fill), nil)
     }

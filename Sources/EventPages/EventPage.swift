@@ -45,7 +45,7 @@ extension EventReference {
                 facts.append((name: "Returns", text: "in caller and child; the caller's is told"))
             case .replacesMemory:
                 facts.append((name: "Returns", text: "into another program when it succeeds; told then too"))
-            case nil: break
+            case .intResult, nil: break
             }
         }
         if event.isBulk && !event.isSystemCall {

@@ -130,6 +130,15 @@ public struct EventView: ~Escapable {
         first(field, BlobView.plainMask | UInt8(APUS_BLOB_RESULT), equals: 0)
     }
 
+    /// The 32 bits at `offset` in what a call was given, for a blob of what it left, and the other way round; nil where that
+    /// was not read, as behind pointers in structures.
+    public func changed(_ offset: Int, in blob: borrowing BlobView) -> Int32? {
+        guard blob.level == 0, let other = blob.isResult ? given(blob.field) : self.blob(blob.field),
+            other.isResult != blob.isResult, offset >= 0, offset + 4 <= other.bytes.byteCount
+        else { return nil }
+        return unsafe other.bytes.unsafeLoadUnaligned(fromByteOffset: offset, as: Int32.self)
+    }
+
     /// What the descriptor that a field is was open on: an argument when the call was entered, a result when it returned.
     /// Nil where it was not open or nobody asked.
     @_lifetime(copy self)

@@ -89,6 +89,7 @@ enum Moment {
         case (.inout, "addrlen"), (.inout, "optlen"): self = .changed
         case (.inout, "offset"): self = .both
         case (.inout, "off_in"), (.inout, "off_out"), (.inout, "hdrp"): self = .given
+        case (.inout, _) where field.structure?.isGiven == true: self = .given
         default: self = .left
         }
     }
@@ -147,12 +148,22 @@ final class EventLayout {
     /// The structure that a field leads to, as far as anything is known of it.
     func structure(of field: Int, _ event: EventView) -> StructureLayout? {
         guard let structure = fields[field].structure else { return nil }
-        if let unfilled = fields[field].unfilled, Int64(bitPattern: event.value(fields.count - 1) ?? 0) < 0 {
-            return unfilled
+        if let unfilled = fields[field].unfilled {
+            let result = Int64(bitPattern: event.value(fields.count - 1) ?? 0)
+            if result < 0 || result == 0 && fields[field].isCountedByResult {
+                return unfilled.members.isEmpty ? nil : unfilled
+            }
         }
         // Read as what it is in all cases, it may have another layout in this one.
         if event.isCompat, !structure.isSameForAll { return nil }
         return isStale(field, event) ? nil : structure
+    }
+
+    /// What a field led to: when the call returned, or when it was entered where only then it says all.
+    @_lifetime(copy event)
+    func blob(_ field: Int, _ event: EventView) -> BlobView? {
+        if fields[field].structure?.isGiven == true, let given = event.given(field) { return given }
+        return event.blob(field)
     }
 
     func typeInJSON(of field: Int, _ event: EventView) -> FieldType {

@@ -147,9 +147,9 @@ public struct JSONEncoder: ~Copyable {
                 buffer.append(",\"str\":\"")
                 _ = words.append(value, to: &buffer)
                 buffer.append("\"}")
-            } else if isDecoded, type == .pointer, let blob = event.blob(field),
+            } else if isDecoded, type == .pointer,
                 case let layout = form ?? layouts.of(catalog.events[index], event),
-                let structure = layout.structure(of: field, event)
+                let structure = layout.structure(of: field, event), let blob = layout.blob(field, event)
             {
                 buffer.append(",\"struct\":")
                 let after = 256 + room + 6 * event.byteCount

@@ -72,6 +72,7 @@ extension ByteBuffer {
             append("{sa_family=")
             if !append(nameOf: UInt64(family), by: AddressWords.families) {
                 append(hexadecimal: UInt64(family))
+                append(" /* AF_??? */")
             }
             if bytes.byteCount > 2 {
                 append(", sa_data=")

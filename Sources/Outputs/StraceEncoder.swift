@@ -183,12 +183,12 @@ public struct StraceEncoder: ~Copyable {
                 continue
             }
             let structure = layout.structure(of: number, event)
-            if argument.structure != nil, structure == nil {
-                append(address: value, &buffer)
-            } else if argument.isCountedByResult, value != 0, event.value(count) == 0,
+            if argument.isCountedByResult, value != 0, event.value(count) == 0,
                 argument.type != .string || argument.roomArgument.flatMap({ event.value($0) }) != 0
             {
                 buffer.append(argument.isArray ? "[]" : "\"\"")
+            } else if argument.structure != nil, structure == nil {
+                append(address: value, &buffer)
             } else {
                 append(event, number, value, argument, structure, after, &buffer)
             }

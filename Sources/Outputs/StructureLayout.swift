@@ -11,6 +11,9 @@ struct StructureLayout {
         let isShownIfSet: Bool
         /// What it is open on is told with it.
         let isDescriptor: Bool
+        let change: MemberChange?
+        /// Where the number stands that said how much room there is for what a pointer leads to.
+        let roomAt: Int?
         /// What a pointer leads to, where that is a structure.
         let target: StructureLayout?
         /// What it lies in, from the outside: indexes of groups.
@@ -108,11 +111,13 @@ struct StructureLayout {
                 name: Array(member.name.utf8), type: member.type, words: NumberWords(member),
                 offset: member.offset,
                 isShownIfSet: member.isShownIfSet, isDescriptor: tellsDescriptors && member.isDescriptor,
+                change: member.change, roomAt: definition.room(of: member),
                 target: member.structure.map { StructureLayout($0) },
                 groups: inside,
                 label: isElement ? [] : Array("\(rest)=".utf8))
         }
         self.groups = groups
+        isGiven = definition.isGiven
         isValue = members.count == 1 && members[0].name.isEmpty
         // Names of groups are parts of their members' names.
         let least =
@@ -127,6 +132,9 @@ struct StructureLayout {
             least + members.reduce(8) { $0 + 2 * $1.name.count + 16 + $1.room }
             + (isValue ? 64 * definition.size : 0)
     }
+
+    /// The caller fills it, but for numbers that the call leaves there.
+    let isGiven: Bool
 
     /// Where the one ends that begins at `start`.
     func end(in bytes: RawSpan, from start: Int) -> Int {

@@ -141,6 +141,7 @@ extension ByteBuffer {
         var isFirst = true
         let end = layout.end(in: bytes, from: start)
         for member in layout.members where start + member.offset + member.type.size <= end {
+            if !shows(member, of: blob, of: event, from: start) { continue }
             append(isFirst ? "\"" : ",\"")
             isFirst = false
             append(member.name)
@@ -161,6 +162,7 @@ extension ByteBuffer {
         let end = layout.end(in: bytes, from: start)
         for member in layout.members where start + member.offset + member.type.size <= end {
             if member.isShownIfSet && member.number(in: bytes, from: start) == 0 { continue }
+            if !shows(member, of: blob, of: event, from: start) { continue }
             var common = 0
             while common < min(inside.count, member.groups.count), inside[common] == member.groups[common] {
                 common += 1
@@ -182,6 +184,14 @@ extension ByteBuffer {
         append("}")
     }
 
+    /// - Returns: false for what the call was to leave, and left not.
+    private func shows(
+        _ member: StructureLayout.Member, of blob: borrowing BlobView, of event: borrowing EventView,
+        from start: Int
+    ) -> Bool {
+        member.change != .left || blob.isResult || event.changed(start + member.offset, in: blob) != nil
+    }
+
     private mutating func append(
         _ blob: borrowing BlobView, of event: borrowing EventView, from start: Int,
         _ member: StructureLayout.Member, _ style: StructureStyle, _ after: Int
@@ -193,24 +203,33 @@ extension ByteBuffer {
             if isJSON { append(jsonString: text) } else { append(cString: text) }
             return
         }
-        guard let value = member.number(in: bytes, from: start) else { return append(isJSON ? "null" : "?") }
+        guard var value = member.number(in: bytes, from: start) else { return append(isJSON ? "null" : "?") }
         if case .pointer(let pointer) = member.type {
             // Of an address of a socket at least the family must be there.
+            let room = member.roomAt.flatMap { event.changed($0 + start, in: blob) }.map { max(0, Int($0)) }
             guard let target = event.blob(behind: blob, at: start + member.offset),
-                isJSON || pointer.target != .socketAddress || target.bytes.byteCount >= 2
+                isJSON || pointer.target != .socketAddress || min(target.bytes.byteCount, room ?? .max) >= 2
             else {
                 if isJSON { append("\"") }
                 if isJSON || value != 0 { append(hexadecimal: value) } else { append("NULL") }
                 if isJSON { append("\"") }
                 return
             }
-            return append(target, of: event, behind: pointer, as: member.target, style, after)
+            return append(
+                target, of: event, behind: pointer, as: member.target, room: room ?? .max, style, after)
         }
         if member.isDescriptor && !(member.isShownIfSet && value == 0) {
             return append(
                 descriptor: Int64(bitPattern: value), in: blob.field, of: event,
                 isWide: member.type.size == 8, style,
                 after: after)
+        }
+        switch (member.change, event.changed(start + member.offset, in: blob)) {
+        case (.room, let room?) where !isJSON && blob.isResult && room != Int32(truncatingIfNeeded: value):
+            append(decimal: Int64(room))
+            append(" => ")
+        case (.left, let left?) where !blob.isResult: value = UInt64(UInt32(bitPattern: left))
+        default: break
         }
         switch member.type {
         case .signed, .unsigned:
@@ -261,7 +280,7 @@ extension ByteBuffer {
     /// What a pointer in a structure led to.
     private mutating func append(
         _ blob: borrowing BlobView, of event: borrowing EventView, behind pointer: PointerMember,
-        as layout: StructureLayout?, _ style: StructureStyle, _ after: Int
+        as layout: StructureLayout?, room: Int, _ style: StructureStyle, _ after: Int
     ) {
         let bytes = blob.bytes
         let isJSON = style == .json
@@ -283,6 +302,7 @@ extension ByteBuffer {
             }
         case .socketAddress:
             reserve(ByteBuffer.jsonRoom(bytes.byteCount) + 256 + after)
+            let bytes = bytes.extracting(first: min(bytes.byteCount, room))
             guard let address = SocketAddress(bytes) else { return append(isJSON ? "null" : "?") }
             if isJSON { append(json: address) } else { append(words: address, bytes) }
         }

@@ -111,7 +111,7 @@ public struct TableEncoder: ~Copyable {
             if field > 0 { buffer.append(", ") }
             buffer.append(layout.name)
             buffer.append(": ")
-            if let structure = form.structure(of: field, event), let blob = event.blob(field) {
+            if let structure = form.structure(of: field, event), let blob = form.blob(field, event) {
                 buffer.append(
                     blob, of: event, as: structure, isArray: layout.isArray,
                     bits: layout.countOfBits.flatMap { event.value($0) }, .words, after: after)

@@ -91,6 +91,8 @@ struct FollowedStructures {
             follow.count_bytes = UInt8(member.type.size)
         }
         if pointer.isFilled { follow.flags |= UInt8(APUS_FOLLOW_FILLED) }
+        if member.isOfSuccess { follow.flags |= UInt8(APUS_FOLLOW_LEFT) }
+        if structure.isGiven { follow.flags |= UInt8(APUS_FOLLOW_GIVEN) }
         if let fill = pointer.fill {
             guard let member = structure.members.first(where: { $0.name == fill }) else { return nil }
             follow.given_at = UInt16(member.offset)

@@ -122,6 +122,7 @@ struct SystemCallTable {
         case .noReturn: flags |= APUS_ROW_EMIT_AT_ENTRY
         case .returnsTwice: flags |= APUS_ROW_RETURNS_TWICE
         case .replacesMemory: flags |= APUS_ROW_REPLACES_MEMORY
+        case .intResult: flags |= APUS_ROW_INT_RESULT
         case nil: break
         }
         if let room = Self.room(Self.readArguments(event, targets), targets) {

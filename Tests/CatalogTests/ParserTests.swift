@@ -45,7 +45,7 @@ import Testing
         Bad(
             text: "call (sometimes) | 1 | 2 | 3 | syscalls | - | About.",
             message:
-                "'sometimes' is no trait; there are no-return, returns-twice, replaces-memory"),
+                "'sometimes' is no trait; there are no-return, returns-twice, replaces-memory, int-result"),
         arguments(
             "a: int32, b: int32, c: int32, d: int32, e: int32, f: int32, g: int32",
             "a system call has at most 6 arguments"),

@@ -88,7 +88,9 @@ import Testing
         member("member x: int32 0\nmember -: int32 4", "'-' is all of a, so it has no other member").at(3),
         member(tooMany, "a has more than 64 members").at(66),
 
-        member("member x: int32{len=4} 0", "only pointers have options"),
+        member("member x: int32{len=4} 0", "only pointers have options, and numbers 'room' or 'left'"),
+        member("member x: uint64{room} 0", "'room' is for numbers of 32 bits"),
+        member("member x: pointer{left} 0", "'left' is for numbers of 32 bits"),
         member(
             "member x: pointer{all} 0", "'all' is no option of a member; there are len=, count= and filled"),
         member("member x: pointer{len=4 0", "'pointer{len=4' lacks a closing '}'"),

@@ -26,6 +26,20 @@ SHOWN = {
     "getsockname, no room": rf'getsockname\(\d+, {ADDRESS}, \[0 => 16\]\) = 0',
     "recvfrom, too little room": r'recvfrom\(\d+, "twel", 4, MSG_TRUNC, NULL, NULL\) = 12',
     "recvmsg, failed": r'recvmsg\(\d+, \{msg_namelen=32\}, 0\) = -1 EAGAIN .*',
+    "recvmsg, too little room":
+        r'recvmsg\(\d+, \{msg_name=\{sa_family=AF_INET, sa_data="\S+"\}, msg_namelen=4 => 16, msg_iov=.*\}, 0\) = 8',
+    "recvmsg, no room": rf'recvmsg\(\d+, \{{msg_name={ADDRESS}, msg_namelen=0 => 16, msg_iov=.*\}}, 0\) = 8',
+    "recvmmsg, too little room":
+        r'recvmmsg\(\d+, \[\{msg_hdr=\{msg_name=\{sa_family=AF_INET, sin_port=htons\(\d+\), '
+        r'sin_addr=inet_addr\("127.0.0.1"\)\}, msg_namelen=16, .*msg_len=8\}, '
+        r'\{msg_hdr=\{msg_name=\{sa_family=AF_INET, sa_data="\S+"\}, msg_namelen=4 => 16, .*msg_len=8\}\], 2, 0, NULL\) = 2',
+    "recvmmsg, failed": rf'recvmmsg\(\d+, {ADDRESS}, 2, 0, NULL\) = -1 EAGAIN .*',
+    "sendmmsg, one of two":
+        r'sendmmsg\(\d+, \[\{msg_hdr=\{msg_name=\{sa_family=AF_INET, .*msg_iov=\[\{iov_base="datagram", iov_len=8\}\], .*'
+        r'msg_flags=0\}, msg_len=8\}, \{msg_hdr=\{msg_name=\{sa_family=0x1234 .*iov_base="datagram".*msg_flags=0\}\}\], '
+        r'2, 0\) = 1',
+    "modify_ldt, nothing": r'modify_ldt\(0, "", 64\) = 0',
+    "modify_ldt, failed": rf'modify_ldt\(3, {ADDRESS}, 64\) = -1 ENOSYS .*',
     "waitid, a child that runs": rf'waitid\(P_PID, \d+, \{{\}}, WNOHANG\|WEXITED, {ADDRESS}\) = 0',
     "clone": r'clone\(CLONE_PARENT_SETTID\|SIGCHLD, NULL, \[(\d+)\], 0x[0-9a-f]+, 0\) = \1',
     "perf_event_open, an older structure":

@@ -20,6 +20,8 @@ BOTH = [
      r"|tms_\w+)=(\{[^}]*\}|\[[^\]]*\]|\w+)", r"\1=MOMENT"),
     # Files made in the run have other numbers, and other times of change.
     (r"\b(st_ino|stx_ino|d_ino)=\d+", r"\1=INODE"),
+    # Remarks, as of dates, of which strace has more; but how many variables an environment has.
+    (r" /\* (?!\d+ vars)(?:[^*]|\*(?!/))* \*/", ""),
     # strace has the count of bytes in a text where some are left out; how many are shown is an option of both.
     (r'"\.\.\.', '"'),
     # A kind of file in front of permissions, where a call takes only permissions.
@@ -49,8 +51,6 @@ APUS = [
     (r"^(-?\w+(?: E[A-Z]+)?) \(.*\)$", r"\1"),
 ]
 STRACE = [
-    # strace's remarks, as of dates; we say only how many variables an environment has.
-    (r" /\* (?!\d+ vars)(?:[^*]|\*(?!/))* \*/", ""),
     # What strace says of a result in brackets: names of its bits, or what a call gave; see also `by_name`.
     (r"^((?:0x)?-?\w+(?: E[A-Z]+)?) \(.*\)$", r"\1"),
     # Two times of one file; ours are named.

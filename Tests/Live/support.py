@@ -259,13 +259,15 @@ class Tracer:
 
 
 class Waiting:
-    """A process of our own that does its work only when told to: `read` holds a shell until then."""
+    """A process of our own that does its work only when told to: `read` holds a shell until then, which has begun."""
 
     def __init__(self, script, **more):
         self.process = subprocess.Popen(
-            shell(f"read go\n{script}"), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            shell(f"echo\nread go\n{script}"), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
             stderr=subprocess.PIPE, text=True, **more)
         self.pid = self.process.pid
+        # The first calls of a shell are no part of its work.
+        self.process.stdout.readline()
 
     def __enter__(self):
         return self

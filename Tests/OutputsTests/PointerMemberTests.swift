@@ -102,6 +102,85 @@ import Testing
                 "iov_base=0x1000"))
     }
 
+    // MARK: Messages
+
+    private static let loopback: [UInt8] = [2, 0, 0, 53, 127, 0, 0, 1, 1, 2, 3, 4, 5, 6, 7, 8]
+    private static let name = #"{sa_family=AF_INET, sin_port=htons(53), sin_addr=inet_addr("127.0.0.1")}"#
+
+    /// A message that was received: what was behind the room of its name is older.
+    private static func received(room: UInt64?, _ blob: [UInt8] = loopback, isDecoded: Bool = false) throws
+        -> String
+    {
+        let given = room.map { [Self.blob(1, bytes(0x1000, $0, 0, 0, 0, 0, 0))] } ?? []
+        let left = [
+            Self.blob(1, bytes(0x1000, 16, 0, 0, 0, 0, 0), isResult),
+            Self.blob(1, blob, level: 1, at: 0, isResult),
+        ]
+        let values: [UInt64] = [3, 0x9000, 0, 5]
+        guard isDecoded else { return try line("recvmsg", values, given + left) }
+        var encoder = json()
+        return text(jsonLine(try record("recvmsg", values, given + left), &encoder))
+    }
+
+    @Test(
+        arguments: [
+            (16, "\(name), msg_namelen=16,"), (128, "\(name), msg_namelen=128 => 16,"),
+            (nil, "\(name), msg_namelen=16,"),
+            (4, #"{sa_family=AF_INET, sa_data="\0005"}, msg_namelen=4 => 16,"#),
+            (2, "{sa_family=AF_INET}, msg_namelen=2 => 16,"), (1, "0x1000, msg_namelen=1 => 16,"),
+            (0, "0x1000, msg_namelen=0 => 16,"), (0xffff_ffff, "0x1000, msg_namelen=-1 => 16,"),
+        ] as [(UInt64?, String)])
+    func roomOfNames(_ room: UInt64?, _ shown: String) throws {
+        let line = try Self.received(room: room)
+        #expect(line.contains("{msg_name=\(shown)"), "\(line)")
+    }
+
+    @Test func roomOfNamesInJSON() throws {
+        #expect(try Self.received(room: 16, isDecoded: true).contains(#""sin_addr":"127.0.0.1""#))
+        for room in [0, 1, 4] as [UInt64] {
+            let line = try Self.received(room: room, isDecoded: true)
+            #expect(!line.contains("127.0.0.1") && line.contains(#""msg_namelen":16"#), "\(line)")
+        }
+    }
+
+    /// Of what is sent only how much of it is the call's; what it was given may change meanwhile.
+    @Test func whatWasSent() throws {
+        let head = { (iov: UInt64, length: UInt64) in Self.bytes(0, 0, iov, 1, 0, 0, 0, length) }
+        let given = [
+            Self.blob(1, head(0x10, 77) + head(0x20, 77)),
+            Self.blob(1, Self.bytes(0x1000, 3), level: 1, at: 16),
+            Self.blob(1, Array("one".utf8), level: 2, at: 0),
+        ]
+        let left = Self.blob(1, head(0x30, 2), Self.isResult)
+        let line = try Self.line("sendmmsg", [3, 0x9000, 2, 0, 1], given + [left])
+        #expect(
+            line.contains(
+                "iov_base=\"one\", iov_len=3}], msg_iovlen=1, msg_controllen=0, msg_flags=0}, msg_len=2}, {msg_hdr="
+            ),
+            "\(line)")
+        #expect(line.contains("msg_iov=0x20, ") && line.hasSuffix("msg_flags=0}}], 2, 0) = 1\n"), "\(line)")
+        let failed = try Self.line("sendmmsg", [3, 0x9000, 2, 0, UInt64(bitPattern: -9)], given)
+        #expect(failed.contains("iov_base=\"one\"") && !failed.contains("msg_len"), "\(failed)")
+        var encoder = Self.json()
+        let json = text(
+            jsonLine(try Self.record("sendmmsg", [3, 0x9000, 2, 0, 1], given + [left]), &encoder))
+        #expect(json.contains(#""msg_len":2},{"#) && !json.contains("77") && json.contains("b25l"), "\(json)")
+    }
+
+    /// Nothing is known of messages that did not come.
+    @Test func whatWasNotReceived() throws {
+        let given = [Self.blob(1, Self.bytes(0x1000, 16, 0x10, 1, 0, 0, 0, 9))]
+        let failed = UInt64(bitPattern: -11)
+        #expect(
+            try Self.line("recvmmsg", [3, 0x9000, 1, 0, 0, failed], given).contains(
+                "recvmmsg(3, 0x9000, 1, 0, NULL)"))
+        #expect(
+            try Self.line("recvmmsg", [3, 0x9000, 1, 0, 0, 0], given).contains("recvmmsg(3, [], 1, 0, NULL)"))
+        var encoder = Self.json()
+        let json = text(jsonLine(try Self.record("recvmmsg", [3, 0x9000, 1, 0, 0, 0], given), &encoder))
+        #expect(json.contains(#"{"name":"msgvec","pointer":"36864"}"#), "\(json)")
+    }
+
     // MARK: Calls that wait
 
     @Test func polledDescriptors() throws {

@@ -187,7 +187,7 @@ import Testing
             ([1, 0], "{sa_family=AF_UNIX}"),
             ([1, 0, 0, 97, 0, 98], #"{sa_family=AF_UNIX, sun_path=@"a\0b"}"#),
             ([0, 0, 1, 2], #"{sa_family=AF_UNSPEC, sa_data="\1\2"}"#),
-            ([99, 0, 97], #"{sa_family=0x63, sa_data="a"}"#),
+            ([99, 0, 97], #"{sa_family=0x63 /* AF_??? */, sa_data="a"}"#),
             ([2, 0, 0, 5], #"{sa_family=AF_INET, sa_data="\0\5"}"#),
             (
                 [17, 0, 8, 0] + bytes(Int32(2)) + [1, 0, 4, 2, 0xaa, 0xb, 0, 0, 0, 0, 0, 0],

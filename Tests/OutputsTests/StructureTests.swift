@@ -187,7 +187,10 @@ import Testing
         _ any: Any, _ bytes: [UInt8], _ start: Int, _ definition: StructureDefinition, _ place: Comment
     ) {
         let end = unsafe StructureLayout(definition).end(in: bytes.span.bytes, from: start)
-        let there = definition.members.filter { start + $0.offset + $0.type.size <= end }
+        // The call has not returned.
+        let there = definition.members.filter {
+            start + $0.offset + $0.type.size <= end && $0.change != .left
+        }
         if definition.members.first?.name == "" {
             // One that may be of another size than its structure is not told.
             let isWhole = definition.members[0].type.size == definition.size

@@ -48,6 +48,8 @@ struct apus_reader {
 #define APUS_MAX_STRUCTURES 128  /* that have such pointers or descriptors, and 1 */
 #define APUS_FOLLOW_FILLED 0x01  /* room for what the call gives: as many bytes as it gave */
 #define APUS_FOLLOW_FILLS 0x02   /* to such room, and the structure says how many bytes the call gave */
+#define APUS_FOLLOW_LEFT 0x04    /* not read before the call has returned */
+#define APUS_FOLLOW_GIVEN 0x08   /* the caller's: not read again when the call has returned */
 
 /* A pointer in a structure, and how what it leads to is read: `phase` and `length` of the reader do not count. */
 struct apus_follow {
@@ -96,6 +98,7 @@ struct apus_form {
 #define APUS_ROW_READS_AT_EXIT 0x10     /* something is read at exit */
 #define APUS_ROW_HAS_FORMS 0x20         /* the argument `selector` decides what the others are */
 #define APUS_ROW_SWAPS 0x40             /* 32-bit callers have its fourth and fifth argument the other way round */
+#define APUS_ROW_INT_RESULT 0x80        /* the upper half of its result is 0 where it is negative */
 
 struct apus_syscall_row {
 	__u64 policies; /* that asked for it; 0: not traced */

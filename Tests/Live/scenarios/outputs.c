@@ -173,6 +173,44 @@ static void sockets(void)
 	close(listener);
 }
 
+/* Messages with names that have too little room, and one that cannot be sent. */
+static void messages(void)
+{
+	struct sockaddr_in here = { .sin_family = AF_INET, .sin_addr = { htonl(INADDR_LOOPBACK) } }, *nowhere = (void *)(room + 256);
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK, 0);
+	struct iovec part = { "datagram", 8 }, parts[2] = { { room, 8 }, { room + 8, 8 } };
+	struct mmsghdr send[2] = { { { .msg_name = &here, .msg_namelen = sizeof(here), .msg_iov = &part, .msg_iovlen = 1 } },
+				   { { .msg_name = nowhere, .msg_namelen = sizeof(here), .msg_iov = &part, .msg_iovlen = 1 } } };
+	struct mmsghdr receive[2] = { { { .msg_name = room + 64, .msg_namelen = 16, .msg_iov = parts, .msg_iovlen = 1 } },
+				      { { .msg_name = room + 128, .msg_namelen = 4, .msg_iov = parts + 1, .msg_iovlen = 1 } } };
+	struct msghdr message = { .msg_name = room + 64, .msg_iov = parts, .msg_iovlen = 1 };
+	socklen_t size = sizeof(here);
+
+	bind(fd, (void *)&here, sizeof(here));
+	getsockname(fd, (void *)&here, &size);
+	for (int i = 0; i < 4; i++)
+		sendto(fd, "datagram", 8, 0, (void *)&here, sizeof(here));
+	mark("recvmsg, too little room");
+	message.msg_namelen = 4;
+	call(SYS_recvmsg, fd, &message, 0);
+	mark("recvmsg, no room");
+	message.msg_namelen = 0;
+	call(SYS_recvmsg, fd, &message, 0);
+	mark("recvmmsg, too little room");
+	call(SYS_recvmmsg, fd, receive, 2, 0, NULL);
+	mark("recvmmsg, failed");
+	call(SYS_recvmmsg, fd, receive, 2, 0, NULL);
+	mark("sendmmsg, one of two");
+	memset(nowhere, 0, sizeof(here));
+	nowhere->sin_family = 0x1234;
+	call(SYS_sendmmsg, fd, send, 2, 0);
+	mark("modify_ldt, nothing");
+	call(SYS_modify_ldt, 0, room, 64);
+	mark("modify_ldt, failed");
+	call(SYS_modify_ldt, 3, room, 64);
+	close(fd);
+}
+
 static void processes(void)
 {
 	struct timespec moment = { 0, 1 };
@@ -262,6 +300,7 @@ int main(int count, char **arguments)
 	attributes(arguments[1]);
 	files(arguments[1]);
 	sockets();
+	messages();
 	processes();
 	return 0;
 }
