@@ -39,20 +39,23 @@ public enum LoadedPolicies {
     }
 
     /// The events that this kernel does not give: those asked for by name are noted with their reasons, of others all but
-    /// system calls, as what a kernel does not have is not called.
+    /// system calls, as what a kernel does not have is rarely called.
     static func unavailable(
-        _ set: PolicySet, _ features: Features, _ catalog: Catalog, _ notes: inout [String]
+        _ set: PolicySet, _ hooks: SystemCallHooks, _ features: Features, _ catalog: Catalog,
+        _ notes: inout [String]
     ) throws(AgentError) -> Set<Int> {
+        let failing = Set(features.failingCalls(set.events.map { catalog.events[$0] }, hooks).map(\.index))
         var missing: Set<Int> = []
         var others: [String] = []
         let named = set.namedEvents
         for index in set.events {
-            guard case .absent(let reason) = features.availability(of: catalog.events[index]) else {
-                continue
-            }
+            guard !failing.contains(index),
+                case .absent(let reason) = features.availability(of: catalog.events[index])
+            else { continue }
             let name = catalog.events[index].name
             if named.contains(index) {
-                notes.append("this kernel cannot give \(name): \(reason)")
+                let advice = catalog.events[index].isSystemCall ? "; --hooks all shows who tries it" : ""
+                notes.append("this kernel cannot give \(name): \(reason)\(advice)")
             } else if case .hooks = catalog.events[index].source {
                 others.append(name)
             }

@@ -82,7 +82,8 @@ final class PolicyChange: @unchecked Sendable {
             var notes: [String] = []
             var set = try LoadedPolicies.read(request, catalog, &notes)
             let features = Features(for: set.events.map { catalog.events[$0] }, isThorough: false)
-            let unavailable = try LoadedPolicies.unavailable(set, features, catalog, &notes)
+            let unavailable = try LoadedPolicies.unavailable(
+                set, sensor.usesSingleHooks ? .each : request.hooks, features, catalog, &notes)
             if let command { set.restrict(toTreeOf: command) }
             let number = sensor.nextPlanNumber
             let plan = try PolicyPlan(

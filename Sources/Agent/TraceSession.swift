@@ -93,7 +93,7 @@ public final class TraceSession {
         // The kernel's types, of which libbpf is about to take a copy of its own.
         apus_return_free_memory()
         if let missing = features.missingRequirement { throw AgentError(missing.reason) }
-        let unavailable = try LoadedPolicies.unavailable(policies, features, catalog, &notes)
+        let unavailable = try LoadedPolicies.unavailable(policies, request.hooks, features, catalog, &notes)
         let namesProcesses = policies.policies.contains {
             $0.scope.restrictions[.pid] != nil || $0.scope.restrictions[.tree] != nil
         }

@@ -326,10 +326,3 @@ extension EventReference {
 
     static func links(_ names: [String]) -> [String] { names.map { "[\($0)](\($0).md)" } }
 }
-
-extension EventDefinition {
-    var isSystemCall: Bool {
-        if case .systemCall = source { return true }
-        return false
-    }
-}

@@ -131,10 +131,11 @@ public struct EventView: ~Escapable {
     }
 
     /// The 32 bits at `offset` in what a call was given, for a blob of what it left, and the other way round; nil where that
-    /// was not read, as behind pointers in structures.
+    /// was not read, as behind pointers in structures, and where a failed call left nothing.
     public func changed(_ offset: Int, in blob: borrowing BlobView) -> Int32? {
         guard blob.level == 0, let other = blob.isResult ? given(blob.field) : self.blob(blob.field),
-            other.isResult != blob.isResult, offset >= 0, offset + 4 <= other.bytes.byteCount
+            other.isResult != blob.isResult, offset >= 0, offset + 4 <= other.bytes.byteCount,
+            blob.isResult || Int64(bitPattern: value(fieldCount - 1) ?? 0) >= 0
         else { return nil }
         return unsafe other.bytes.unsafeLoadUnaligned(fromByteOffset: offset, as: Int32.self)
     }

@@ -254,10 +254,3 @@ struct FilterValues {
 
     private static func string(_ bytes: [UInt8]) -> String { String(decoding: bytes, as: UTF8.self) }
 }
-
-extension EventDefinition {
-    fileprivate var isSystemCall: Bool {
-        if case .systemCall = source { return true }
-        return false
-    }
-}

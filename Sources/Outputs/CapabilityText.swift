@@ -7,14 +7,17 @@ enum CapabilityText {
 }
 
 extension ByteBuffer {
-    /// `{effective=1<<CAP_CHOWN|1<<CAP_KILL, permitted=0, inheritable=0}`, of 24 bytes. The room is the caller's.
+    /// `{effective=1<<CAP_CHOWN|1<<CAP_KILL, permitted=0, inheritable=0}`, of 24 bytes, or of 12 with a word of each. The room
+    /// is the caller's.
     mutating func append(capabilities bytes: RawSpan) {
         let sets: [3 of StaticString] = ["{effective=", ", permitted=", ", inheritable="]
         for set in sets.indices {
             append(sets[set])
-            guard bytes.byteCount >= 24 else { continue }
+            guard bytes.byteCount >= 12 else { continue }
             let low = unsafe bytes.unsafeLoadUnaligned(fromByteOffset: 4 * set, as: UInt32.self)
-            let high = unsafe bytes.unsafeLoadUnaligned(fromByteOffset: 12 + 4 * set, as: UInt32.self)
+            let high =
+                bytes.byteCount < 24
+                ? 0 : unsafe bytes.unsafeLoadUnaligned(fromByteOffset: 12 + 4 * set, as: UInt32.self)
             if low != 0 || high == 0 { append(capabilities: low, from: 0) }
             if high != 0 {
                 if low != 0 { append("|") }

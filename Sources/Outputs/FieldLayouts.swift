@@ -115,6 +115,8 @@ final class EventLayout {
     /// What a call returns where it does not fail.
     let result: CallResult
     private let isWaitid: Bool
+    /// Of the calls about capabilities, what the first version has of their sets.
+    private let firstCapabilities: StructureLayout?
     /// The most that all the words of numbers take.
     let room: Int
 
@@ -133,6 +135,8 @@ final class EventLayout {
         }
         self.result = result
         isWaitid = event.name == "waitid"
+        let capabilities = ["capget", "capset"].contains(event.name) ? event.fields[1].structure : nil
+        firstCapabilities = capabilities.map { StructureLayout($0, bytes: $0.size / 2) }
         used = form?.arguments.map(\.index) ?? Array(fields.indices)
         room = self.fields.reduce(0) { $0 + $1.words.room }
     }
@@ -152,6 +156,14 @@ final class EventLayout {
             let result = Int64(bitPattern: event.value(fields.count - 1) ?? 0)
             if result < 0 || result == 0 && fields[field].isCountedByResult {
                 return unfilled.members.isEmpty ? nil : unfilled
+            }
+        }
+        if let firstCapabilities, field == 1 {
+            guard let header = event.given(0), header.bytes.byteCount >= 4 else { return nil }
+            switch unsafe header.bytes.unsafeLoadUnaligned(as: UInt32.self) {
+            case 0x1998_0330: return firstCapabilities  // _LINUX_CAPABILITY_VERSION_1
+            case 0x2007_1026, 0x2008_0522: return structure
+            default: return nil
             }
         }
         // Read as what it is in all cases, it may have another layout in this one.

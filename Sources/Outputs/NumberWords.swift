@@ -21,6 +21,8 @@ enum NumberWords {
     case packetProtocol(SymbolTable)
     /// A class of I/O and the priority in it.
     case ioPriority(SymbolTable)
+    /// A descriptor that the kernel takes for unsigned, so that -1 is none.
+    case descriptor
     /// A descriptor of a directory, or the directory that a process is in.
     case directory
     /// What is read more easily in hexadecimal: offsets in mappings, magic numbers.
@@ -42,6 +44,7 @@ enum NumberWords {
 
     init(_ field: FieldDefinition) {
         self.init(field.type == .pointer ? nil : field.symbols, width: Self.width(field.type))
+        if field.symbols == FieldDefinition.descriptor, field.type != .int32 { self = .descriptor }
     }
 
     /// Bits of a number of a type.
@@ -93,7 +96,9 @@ enum NumberWords {
         switch self {
         case .none: 0
         case .names(_, _, let room, _): room
-        case .result, .mode, .permissions, .device, .id, .directory, .hexadecimal, .address, .limit: 48
+        case .result, .mode, .permissions, .device, .id, .descriptor, .directory, .hexadecimal, .address,
+            .limit:
+            48
         case .wake, .ioPriority, .packetProtocol: 128
         }
     }
@@ -117,6 +122,7 @@ enum NumberWords {
             buffer.append(")")
         case .ioPriority(let classes):
             buffer.append(ioPriority: UInt32(truncatingIfNeeded: value), classes)
+        case .descriptor: buffer.append(decimal: Int64(Int32(truncatingIfNeeded: value)))
         case .directory:
             guard Int32(truncatingIfNeeded: value) == Self.currentDirectory else { return false }
             buffer.append("AT_FDCWD")

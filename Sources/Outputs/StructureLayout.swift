@@ -77,19 +77,22 @@ struct StructureLayout {
     /// - Parameters:
     ///   - without: A member that is left out.
     ///   - isFailed: Only members are shown that mean something where the call failed.
+    ///   - bytes: It ends earlier.
     ///   - tellsDescriptors: What they are open on is told where they stand.
     init(
         _ definition: StructureDefinition, without: String? = nil, isFailed: Bool = false,
-        tellsDescriptors: Bool = true
+        bytes: Int? = nil, tellsDescriptors: Bool = true
     ) {
-        size = definition.size
+        let size = min(bytes ?? definition.size, definition.size)
+        self.size = size
         isSameForAll = definition.isSameForAll
         way = Way(definition.name)
         saysSize = definition.name == "perf_event_attr"
         var groups: [Group] = []
         var numbers: [String: Int] = [:]
-        members = definition.members.filter { $0.name != without && !(isFailed && $0.isOfSuccess) }.map {
-            member in
+        members = definition.members.filter {
+            $0.name != without && !(isFailed && $0.isOfSuccess) && $0.offset + $0.type.size <= size
+        }.map { member in
             var (inside, path, rest) = ([Int](), "", Substring(member.name))
             var isElement = false
             while let end = rest.firstIndex(where: { $0 == "." || $0 == "[" }) {
@@ -123,14 +126,14 @@ struct StructureLayout {
         let least =
             switch way {
             case .signal, .event: SignalInformation.room
-            case .controlMessages: ControlMessages.room(definition.size)
+            case .controlMessages: ControlMessages.room(size)
             case .capabilities: CapabilityText.room
             case .socketFilter, .seccompFilter: FilterText.room
             case .members, .polled, .words: 0
             }
         room =
             least + members.reduce(8) { $0 + 2 * $1.name.count + 16 + $1.room }
-            + (isValue ? 64 * definition.size : 0)
+            + (isValue ? 64 * size : 0)
     }
 
     /// The caller fills it, but for numbers that the call leaves there.
@@ -163,6 +166,13 @@ extension StructureLayout.Member {
         case .signals: 1024
         default: 64 + words.room
         }
+    }
+
+    /// Bytes without which what a pointer leads to tells nothing: the family of an address, the head of a message.
+    var least: Int {
+        guard case .pointer(let pointer) = type else { return 0 }
+        if pointer.target == .socketAddress { return 2 }
+        return target?.way == .controlMessages ? 16 : 0
     }
 
     /// The number at this member of the structure that begins at `start`, with its sign; nil where bytes are missing.

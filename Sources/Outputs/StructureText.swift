@@ -122,8 +122,11 @@ extension ByteBuffer {
             return style == .json ? append(jsonString: EventView.untilNUL(bytes)) : append(cString: bytes)
         }
         guard whole == value.type.size || bytes.byteCount == value.type.size else {
-            return style == .json
-                ? append("null") : append(cString: bytes.extracting(first: min(bytes.byteCount, whole)))
+            let bytes = bytes.extracting(first: min(bytes.byteCount, whole))
+            if style == .json { return append(encoded: bytes) }
+            append(cString: bytes)
+            if blob.isTruncated { append("...") }
+            return
         }
         // Sets of signals have brackets of their own.
         let hasBrackets = style == .words && value.type != .signals
@@ -161,7 +164,12 @@ extension ByteBuffer {
         var inside: [Int] = []
         let end = layout.end(in: bytes, from: start)
         for member in layout.members where start + member.offset + member.type.size <= end {
-            if member.isShownIfSet && member.number(in: bytes, from: start) == 0 { continue }
+            if member.isShownIfSet,
+                member.number(in: bytes, from: start) == 0
+                    || event.blob(behind: blob, at: start + member.offset)?.bytes.byteCount == 0
+            {
+                continue
+            }
             if !shows(member, of: blob, of: event, from: start) { continue }
             var common = 0
             while common < min(inside.count, member.groups.count), inside[common] == member.groups[common] {
@@ -189,7 +197,8 @@ extension ByteBuffer {
         _ member: StructureLayout.Member, of blob: borrowing BlobView, of event: borrowing EventView,
         from start: Int
     ) -> Bool {
-        member.change != .left || blob.isResult || event.changed(start + member.offset, in: blob) != nil
+        member.change != .left || blob.isResult && !blob.wasReadAtExit
+            || event.changed(start + member.offset, in: blob) != nil
     }
 
     private mutating func append(
@@ -205,10 +214,9 @@ extension ByteBuffer {
         }
         guard var value = member.number(in: bytes, from: start) else { return append(isJSON ? "null" : "?") }
         if case .pointer(let pointer) = member.type {
-            // Of an address of a socket at least the family must be there.
             let room = member.roomAt.flatMap { event.changed($0 + start, in: blob) }.map { max(0, Int($0)) }
             guard let target = event.blob(behind: blob, at: start + member.offset),
-                isJSON || pointer.target != .socketAddress || min(target.bytes.byteCount, room ?? .max) >= 2
+                isJSON || min(target.bytes.byteCount, room ?? .max) >= member.least
             else {
                 if isJSON { append("\"") }
                 if isJSON || value != 0 { append(hexadecimal: value) } else { append("NULL") }
@@ -293,9 +301,7 @@ extension ByteBuffer {
             switch (isJSON, pointer.target) {
             case (true, .text): append(jsonString: bytes)
             case (true, _):
-                append("{\"bytes\":\"")
-                append(base64: bytes)
-                append("\"}")
+                append(encoded: bytes)
             case (false, _):
                 append(cString: bytes)
                 if blob.isTruncated { append("...") }
@@ -306,6 +312,13 @@ extension ByteBuffer {
             guard let address = SocketAddress(bytes) else { return append(isJSON ? "null" : "?") }
             if isJSON { append(json: address) } else { append(words: address, bytes) }
         }
+    }
+
+    /// Bytes in JSON. The room is the caller's.
+    private mutating func append(encoded bytes: RawSpan) {
+        append("{\"bytes\":\"")
+        append(base64: bytes)
+        append("\"}")
     }
 
     /// The numbers of the bits that are set: `[0 3 4]`, in JSON with commas.

@@ -1,4 +1,4 @@
-internal import Catalog
+public import Catalog
 internal import Policies
 
 /// Which programs are loaded for a request, and how they are attached. What the kernel refuses is
@@ -147,13 +147,7 @@ struct SensorPlan {
             usesSingleHooks = true
         case .all: break
         case .auto:
-            // A preemptible kernel loses runs of single hooks, which the pair's perf tracepoints do not.
-            usesSingleHooks =
-                calls.count <= SystemCallHooks.singleLimit && !hasCompatOnly
-                && features[.undisturbedPrograms].isPresent
-                && calls.allSatisfy {
-                    features.definitions?.contains(KernelTypes.definitionName($0.name)) == true
-                }
+            usesSingleHooks = features.suitsSingleHooks(calls)
         }
     }
 
@@ -229,4 +223,32 @@ struct SensorPlan {
 extension SystemCallHooks {
     /// Up to so many system calls get single hooks by `auto`.
     public static let singleLimit = 16
+}
+
+extension Features {
+    /// Whether calls are better hooked one by one: few of them, each with a tracepoint of its own.
+    func suitsSingleHooks(_ calls: [EventDefinition]) -> Bool {
+        // A preemptible kernel loses runs of single hooks, which the pair's perf tracepoints do not.
+        calls.count <= SystemCallHooks.singleLimit && self[.undisturbedPrograms].isPresent
+            && calls.allSatisfy { call in
+                guard case .systemCall(_?, _, _) = call.source else { return false }
+                return definitions?.contains(KernelTypes.definitionName(call.name)) == true
+            }
+    }
+
+    /// Of the calls among `events` that this kernel does not implement, those that somebody may try all the same and that
+    /// cost nothing to see: where all calls are hooked.
+    public func failingCalls(_ events: [EventDefinition], _ hooks: SystemCallHooks) -> [EventDefinition] {
+        let calls = events.filter(\.isSystemCall)
+        let implemented = calls.filter { availability(of: $0).isPresent }
+        guard hooks == .all || hooks == .auto && !implemented.isEmpty && !suitsSingleHooks(implemented) else {
+            return []
+        }
+        return calls.filter { call in
+            guard case .systemCall(_?, _, _) = call.source, case .absent = availability(of: call) else {
+                return false
+            }
+            return true
+        }
+    }
 }

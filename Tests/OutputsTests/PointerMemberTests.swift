@@ -161,6 +161,13 @@ import Testing
         #expect(line.contains("msg_iov=0x20, ") && line.hasSuffix("msg_flags=0}}], 2, 0) = 1\n"), "\(line)")
         let failed = try Self.line("sendmmsg", [3, 0x9000, 2, 0, UInt64(bitPattern: -9)], given)
         #expect(failed.contains("iov_base=\"one\"") && !failed.contains("msg_len"), "\(failed)")
+        // Read again, as not all of it was in memory before.
+        let late = Self.blob(1, head(0x10, 9) + head(0x20, 9), Self.isResult | UInt8(APUS_BLOB_AT_EXIT))
+        for blobs in [given + [late], [late]] {
+            let line = try Self.line("sendmmsg", [3, 0x9000, 2, 0, UInt64(bitPattern: -14)], blobs)
+            #expect(line.contains("msg_hdr=") && !line.contains("msg_len"), "\(line)")
+        }
+        #expect(try Self.line("sendmmsg", [3, 0x9000, 2, 0, 2], given + [late]).contains("msg_len=9}]"))
         var encoder = Self.json()
         let json = text(
             jsonLine(try Self.record("sendmmsg", [3, 0x9000, 2, 0, 1], given + [left]), &encoder))

@@ -138,14 +138,49 @@ import Testing
 
     @Test func capabilities() throws {
         let words = Self.bytes(UInt32(3), 0, 0, 0x180, 1, 0)
-        #expect(
-            try Self.line("capset", [0, 0x2000, 0], [.init(field: 1, bytes: words)])
-                == "capset(NULL, {effective=1<<CAP_CHOWN|1<<CAP_DAC_OVERRIDE|1<<CAP_BPF|1<<CAP_CHECKPOINT_RESTORE, "
-                + "permitted=1<<CAP_MAC_OVERRIDE, inheritable=0}) = 0")
+        let line = { (version: UInt32, words: [UInt8]) in
+            let header = RecordBuilder.Blob(field: 0, bytes: Self.bytes(version, 0))
+            return try Self.line("capset", [0x1000, 0x2000, 0], [header, .init(field: 1, bytes: words)])
+        }
+        for (version, name) in [(0x2007_1026, 2), (0x2008_0522, 3)] as [(UInt32, Int)] {
+            #expect(
+                try line(version, words)
+                    == "capset({version=_LINUX_CAPABILITY_VERSION_\(name), pid=0}, {effective=1<<CAP_CHOWN|"
+                    + "1<<CAP_DAC_OVERRIDE|1<<CAP_BPF|1<<CAP_CHECKPOINT_RESTORE, "
+                    + "permitted=1<<CAP_MAC_OVERRIDE, inheritable=0}) = 0")
+        }
         let unknown = Self.bytes(UInt32(0), 0, 0, 0x8000_0000, 0, 0)
         #expect(
-            try Self.line("capset", [0, 0x2000, 0], [.init(field: 1, bytes: unknown)])
-                == "capset(NULL, {effective=0x80000000, permitted=0, inheritable=0}) = 0")
+            try line(0x2008_0522, unknown).hasSuffix(
+                ", {effective=0x80000000, permitted=0, inheritable=0}) = 0"))
+        // The first version has half of it; what no version has is not read.
+        #expect(
+            try line(0x1998_0330, words).hasSuffix(
+                ", {effective=1<<CAP_CHOWN|1<<CAP_DAC_OVERRIDE, permitted=0, inheritable=0}) = 0"))
+        #expect(try line(7, words) == "capset({version=0x7, pid=0}, 0x2000) = 0")
+        #expect(
+            try Self.line("capset", [0, 0x2000, 0], [.init(field: 1, bytes: words)])
+                == "capset(NULL, 0x2000) = 0")
+    }
+
+    /// Numbers that the kernel takes for unsigned.
+    @Test(
+        arguments: [
+            ("chown", [0, 3_000_000_000, 0xffff_ffff, 0], "chown(NULL, 3000000000, -1) = 0"),
+            ("setuid", [0xffff_ffff_b2d0_5e00, 0], "setuid(3000000000) = 0"),
+            ("getdents64", [0xffff_ffff, 0, 1, 0], "getdents64(-1, NULL, 1) = 0"),
+        ] as [(String, [UInt64], String)])
+    func numbersWithoutSigns(_ name: String, _ values: [UInt64], _ line: String) throws {
+        #expect(try Self.line(name, values) == line)
+    }
+
+    /// As much of an option as was read, of which there was more than any value has.
+    @Test func optionsThatAreTooLong() throws {
+        let blob = RecordBuilder.Blob(
+            field: 3, bytes: [UInt8](repeating: 97, count: 128), flags: UInt8(APUS_BLOB_TRUNCATED))
+        #expect(
+            try Self.line("setsockopt", [3, 0, 4, 0x1000, 500, 0], [blob])
+                == "setsockopt(3, SOL_IP, IP_OPTIONS, \"\(String(repeating: "a", count: 128))\"..., 500) = 0")
     }
 
     @Test(

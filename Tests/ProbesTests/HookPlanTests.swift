@@ -64,6 +64,25 @@ struct MadeUpKernel {
         .kprobe(entry: "thing__kprobe", exit: nil, function: function, addresses: addresses)
     }
 
+    /// What this kernel does not implement costs nothing where all calls are hooked anyway.
+    @Test func callsThatFail() throws {
+        let names = ["openat", "tuxcall", "readdir", "sched_process_fork"]
+        var kernel = MadeUpKernel()
+        kernel.definitions = ["openat"]
+        let features = try kernel.features()
+        let events = names.compactMap { Catalog.builtIn[$0] }
+        #expect(events.count == names.count)
+        let failing = { (hooks: SystemCallHooks, events: [EventDefinition]) in
+            features.failingCalls(events, hooks).map(\.name)
+        }
+        #expect(failing(.all, events) == ["tuxcall"])
+        #expect(failing(.auto, events).isEmpty && failing(.each, events).isEmpty)
+        kernel.states[.undisturbedPrograms] = .absent("preempts")
+        let preempting = try kernel.features()
+        #expect(preempting.failingCalls(events, .auto).map(\.name) == ["tuxcall"])
+        #expect(preempting.failingCalls([events[1]], .auto).isEmpty)
+    }
+
     @Test func functionsAreHookedInTwoWays() throws {
         let some = kprobe("some", [0xffff_ffff_8100_0000])
         let line = "hook entry:some(file, int)"
