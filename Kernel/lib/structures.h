@@ -214,7 +214,7 @@ static __always_inline u64 follow_elements(struct scratch *s, struct apus_follow
 	return elements;
 }
 
-/* Whether a pointer is followed when the call was entered, or when it has returned. */
+/* Whether a pointer is followed now, when the call was entered or when it has returned. What is the caller's is all there. */
 static __always_inline bool is_followed_now(struct scratch *s, u32 flags)
 {
 	if (flags & APUS_FOLLOW_GIVEN) {

@@ -164,12 +164,7 @@ extension ByteBuffer {
         var inside: [Int] = []
         let end = layout.end(in: bytes, from: start)
         for member in layout.members where start + member.offset + member.type.size <= end {
-            if member.isShownIfSet,
-                member.number(in: bytes, from: start) == 0
-                    || event.blob(behind: blob, at: start + member.offset)?.bytes.byteCount == 0
-            {
-                continue
-            }
+            if member.isShownIfSet && !isSet(member, in: blob, of: event, from: start) { continue }
             if !shows(member, of: blob, of: event, from: start) { continue }
             var common = 0
             while common < min(inside.count, member.groups.count), inside[common] == member.groups[common] {
@@ -190,6 +185,16 @@ extension ByteBuffer {
         }
         for group in inside.reversed() { append(layout.groups[group].closing) }
         append("}")
+    }
+
+    /// Whether a number is not 0, and a pointer leads to something.
+    private func isSet(
+        _ member: StructureLayout.Member, in blob: borrowing BlobView, of event: borrowing EventView,
+        from start: Int
+    ) -> Bool {
+        guard member.number(in: blob.bytes, from: start) != 0 else { return false }
+        guard case .pointer = member.type else { return true }
+        return event.blob(behind: blob, at: start + member.offset)?.bytes.byteCount != 0
     }
 
     /// - Returns: false for what the call was to leave, and left not.
@@ -232,12 +237,14 @@ extension ByteBuffer {
                 isWide: member.type.size == 8, style,
                 after: after)
         }
-        switch (member.change, event.changed(start + member.offset, in: blob)) {
-        case (.room, let room?) where !isJSON && blob.isResult && room != Int32(truncatingIfNeeded: value):
-            append(decimal: Int64(room))
-            append(" => ")
-        case (.left, let left?) where !blob.isResult: value = UInt64(UInt32(bitPattern: left))
-        default: break
+        if let change = member.change, let other = event.changed(start + member.offset, in: blob) {
+            switch change {
+            case .room where !isJSON && blob.isResult && other != Int32(truncatingIfNeeded: value):
+                append(decimal: Int64(other))
+                append(" => ")
+            case .left where !blob.isResult: value = UInt64(UInt32(bitPattern: other))
+            case .room, .left: break
+            }
         }
         switch member.type {
         case .signed, .unsigned:
