@@ -20,8 +20,6 @@ BOTH = [
      r"|tms_\w+)=(\{[^}]*\}|\[[^\]]*\]|\w+)", r"\1=MOMENT"),
     # Files made in the run have other numbers, and other times of change.
     (r"\b(st_ino|stx_ino|d_ino)=\d+", r"\1=INODE"),
-    # Remarks, as of dates, of which strace has more; but how many variables an environment has.
-    (r" /\* (?!\d+ vars)(?:[^*]|\*(?!/))* \*/", ""),
     # strace has the count of bytes in a text where some are left out; how many are shown is an option of both.
     (r'"\.\.\.', '"'),
     # A kind of file in front of permissions, where a call takes only permissions.
@@ -38,7 +36,10 @@ BOTH = [
     (r"nl_pid=-?\d{7,}", "nl_pid=PORT"),
     (r"htons\((?:3[2-9]|[45]\d|6[01])\d{3}\)", "htons(PORT)"),
 ]
+# Remarks, as of dates, of which strace has more; but not how many variables an environment has. First, as others expect.
+REMARK = (r" /\* (?!\d+ vars)(?:[^*]|\*(?!/))* \*/", "")
 APUS = [
+    REMARK,
     # strace shows no size of what has a number of device.
     (r"(st_rdev=makedev\([^)]*\)), st_size=0", r"\1"),
     # strace shows only those times that were asked for.
@@ -51,6 +52,7 @@ APUS = [
     (r"^(-?\w+(?: E[A-Z]+)?) \(.*\)$", r"\1"),
 ]
 STRACE = [
+    REMARK,
     # What strace says of a result in brackets: names of its bits, or what a call gave; see also `by_name`.
     (r"^((?:0x)?-?\w+(?: E[A-Z]+)?) \(.*\)$", r"\1"),
     # Two times of one file; ours are named.
