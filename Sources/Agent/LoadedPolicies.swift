@@ -49,15 +49,15 @@ public enum LoadedPolicies {
         var others: [String] = []
         let named = set.namedEvents
         for index in set.events {
-            guard !failing.contains(index),
-                case .absent(let reason) = features.availability(of: catalog.events[index])
-            else { continue }
-            let name = catalog.events[index].name
+            let event = catalog.events[index]
+            guard !failing.contains(index), case .absent(let reason) = features.availability(of: event) else {
+                continue
+            }
             if named.contains(index) {
-                let advice = catalog.events[index].isSystemCall ? "; --hooks all shows who tries it" : ""
-                notes.append("this kernel cannot give \(name): \(reason)\(advice)")
-            } else if case .hooks = catalog.events[index].source {
-                others.append(name)
+                let advice = features.isFailingCall(event) ? "; --hooks all shows who tries it" : ""
+                notes.append("this kernel cannot give \(event.name): \(reason)\(advice)")
+            } else if case .hooks = event.source {
+                others.append(event.name)
             }
             missing.insert(index)
         }

@@ -21,6 +21,8 @@ public struct EventDefinition: Sendable {
     /// Fields of each record; what else there is the agent adds at the end, when it is asked for.
     public var kernelFieldCount: Int { fields.firstIndex { $0.provenance.contains(.agent) } ?? fields.count }
     public var isSystemCall: Bool { if case .systemCall = source { true } else { false } }
+    /// A system call that only 32-bit programs have.
+    public var isCompatOnly: Bool { if case .systemCall(nil, _, _) = source { true } else { false } }
     /// There are so many of it that it gives way to others when a ring is nearly full.
     public internal(set) var isBulk = false
     /// A system call whose other arguments depend on one of them.

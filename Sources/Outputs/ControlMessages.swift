@@ -132,10 +132,7 @@ struct ControlMessages {
     }
 
     private func append(_ data: RawSpan, _ style: StructureStyle, _ buffer: inout ByteBuffer) {
-        guard style == .json else { return buffer.append(hexadecimalText: data) }
-        buffer.append("{\"bytes\":\"")
-        buffer.append(base64: data)
-        buffer.append("\"}")
+        if style == .json { buffer.append(jsonBytes: data) } else { buffer.append(hexadecimalText: data) }
     }
 
     private func number(_ bytes: RawSpan, _ at: Int) -> Int32 {

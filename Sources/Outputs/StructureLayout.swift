@@ -67,6 +67,8 @@ struct StructureLayout {
     let way: Way
     let members: [Member]
     let groups: [Group]
+    /// The caller fills it, but for numbers that the call leaves there.
+    let isGiven: Bool
     /// How many bytes of it there are stands in it, at 4; 0 is its first version (`perf_copy_attr`, kernel/events/core.c).
     private let saysSize: Bool
     /// It is a single value, and not a structure of members.
@@ -135,9 +137,6 @@ struct StructureLayout {
             least + members.reduce(8) { $0 + 2 * $1.name.count + 16 + $1.room }
             + (isValue ? 64 * size : 0)
     }
-
-    /// The caller fills it, but for numbers that the call leaves there.
-    let isGiven: Bool
 
     /// Where the one ends that begins at `start`.
     func end(in bytes: RawSpan, from start: Int) -> Int {

@@ -123,7 +123,7 @@ extension ByteBuffer {
         }
         guard whole == value.type.size || bytes.byteCount == value.type.size else {
             let bytes = bytes.extracting(first: min(bytes.byteCount, whole))
-            if style == .json { return append(encoded: bytes) }
+            if style == .json { return append(jsonBytes: bytes) }
             append(cString: bytes)
             if blob.isTruncated { append("...") }
             return
@@ -219,17 +219,17 @@ extension ByteBuffer {
         }
         guard var value = member.number(in: bytes, from: start) else { return append(isJSON ? "null" : "?") }
         if case .pointer(let pointer) = member.type {
-            let room = member.roomAt.flatMap { event.changed($0 + start, in: blob) }.map { max(0, Int($0)) }
+            let room =
+                member.roomAt.flatMap { event.changed(start + $0, in: blob) }.map { max(0, Int($0)) } ?? .max
             guard let target = event.blob(behind: blob, at: start + member.offset),
-                isJSON || min(target.bytes.byteCount, room ?? .max) >= member.least
+                isJSON || min(target.bytes.byteCount, room) >= member.least
             else {
                 if isJSON { append("\"") }
                 if isJSON || value != 0 { append(hexadecimal: value) } else { append("NULL") }
                 if isJSON { append("\"") }
                 return
             }
-            return append(
-                target, of: event, behind: pointer, as: member.target, room: room ?? .max, style, after)
+            return append(target, of: event, behind: pointer, as: member.target, room: room, style, after)
         }
         if member.isDescriptor && !(member.isShownIfSet && value == 0) {
             return append(
@@ -307,8 +307,7 @@ extension ByteBuffer {
             reserve((isJSON ? ByteBuffer.jsonRoom(bytes.byteCount) : bytes.byteCount * 4) + 32 + after)
             switch (isJSON, pointer.target) {
             case (true, .text): append(jsonString: bytes)
-            case (true, _):
-                append(encoded: bytes)
+            case (true, _): append(jsonBytes: bytes)
             case (false, _):
                 append(cString: bytes)
                 if blob.isTruncated { append("...") }
@@ -319,13 +318,6 @@ extension ByteBuffer {
             guard let address = SocketAddress(bytes) else { return append(isJSON ? "null" : "?") }
             if isJSON { append(json: address) } else { append(words: address, bytes) }
         }
-    }
-
-    /// Bytes in JSON. The room is the caller's.
-    private mutating func append(encoded bytes: RawSpan) {
-        append("{\"bytes\":\"")
-        append(base64: bytes)
-        append("\"}")
     }
 
     /// The numbers of the bits that are set: `[0 3 4]`, in JSON with commas.

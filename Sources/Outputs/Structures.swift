@@ -40,6 +40,13 @@ extension ByteBuffer {
         append("]")
     }
 
+    /// Bytes as a value of their own in JSON: `{"bytes":"YWJj"}`. The room is the caller's.
+    mutating func append(jsonBytes bytes: RawSpan) {
+        append("{\"bytes\":\"")
+        append(base64: bytes)
+        append("\"}")
+    }
+
     /// RFC 4648, with padding. The room is the caller's.
     mutating func append(base64 bytes: RawSpan) {
         var at = 0

@@ -105,9 +105,7 @@ struct SensorPlan {
         let needsEntry = calls.contains {
             SystemCallTable.needsEntry($0, request.targets)
         }
-        let hasCompatOnly = calls.contains {
-            if case .systemCall(nil, _, _) = $0.source { true } else { false }
-        }
+        let hasCompatOnly = calls.contains(where: \.isCompatOnly)
         if let current, !(current.calls.isEmpty && current.pair.isEmpty) {
             guard !(current.usesSingleHooks && hasCompatOnly) else {
                 throw ProbeError(
@@ -222,33 +220,35 @@ struct SensorPlan {
 
 extension SystemCallHooks {
     /// Up to so many system calls get single hooks by `auto`.
-    public static let singleLimit = 16
+    static let singleLimit = 16
 }
 
 extension Features {
     /// Whether calls are better hooked one by one: few of them, each with a tracepoint of its own.
-    func suitsSingleHooks(_ calls: [EventDefinition]) -> Bool {
+    public func suitsSingleHooks(_ calls: [EventDefinition]) -> Bool {
         // A preemptible kernel loses runs of single hooks, which the pair's perf tracepoints do not.
         calls.count <= SystemCallHooks.singleLimit && self[.undisturbedPrograms].isPresent
-            && calls.allSatisfy { call in
-                guard case .systemCall(_?, _, _) = call.source else { return false }
-                return definitions?.contains(KernelTypes.definitionName(call.name)) == true
+            && calls.allSatisfy {
+                !$0.isCompatOnly && definitions?.contains(KernelTypes.definitionName($0.name)) == true
             }
     }
 
-    /// Of the calls among `events` that this kernel does not implement, those that somebody may try all the same and that
-    /// cost nothing to see: where all calls are hooked.
+    /// Whether an event is a call of 64-bit programs that this kernel does not implement. Who tries it is seen where all
+    /// calls are hooked.
+    public func isFailingCall(_ event: EventDefinition) -> Bool {
+        guard event.isSystemCall, !event.isCompatOnly, case .absent = availability(of: event) else {
+            return false
+        }
+        return true
+    }
+
+    /// The calls among `events` that this kernel does not implement, where it costs nothing to see who tries them.
     public func failingCalls(_ events: [EventDefinition], _ hooks: SystemCallHooks) -> [EventDefinition] {
         let calls = events.filter(\.isSystemCall)
         let implemented = calls.filter { availability(of: $0).isPresent }
         guard hooks == .all || hooks == .auto && !implemented.isEmpty && !suitsSingleHooks(implemented) else {
             return []
         }
-        return calls.filter { call in
-            guard case .systemCall(_?, _, _) = call.source, case .absent = availability(of: call) else {
-                return false
-            }
-            return true
-        }
+        return calls.filter(isFailingCall)
     }
 }

@@ -260,27 +260,19 @@ struct PolicyExplanation {
     private static func systemCalls(
         _ plan: PolicyPlan, _ features: Features, _ catalog: Catalog
     ) -> (way: String, cost: String)? {
-        var count = 0
-        var areCompatOnly = false
-        for index in plan.events.keys {
-            let event = catalog.events[index]
-            guard case .systemCall(let number, _, _) = event.source,
-                features.availability(of: event).isPresent
-            else { continue }
-            count += 1
-            if number == nil { areCompatOnly = true }
+        let calls = plan.events.keys.map { catalog.events[$0] }.filter {
+            $0.isSystemCall && features.availability(of: $0).isPresent
         }
+        let count = calls.count
         guard count > 0 else { return nil }
-        let isPlain = features[.undisturbedPrograms].isPresent
-        let areFew = count <= SystemCallHooks.singleLimit
-        if areFew, !areCompatOnly, isPlain, features[.syscallTracepoints].isPresent {
+        if features.suitsSingleHooks(calls) {
             return (
                 count == 1 ? "its own tracepoints" : "their own tracepoints",
                 "\(count) traced, by tracepoints of \(count == 1 ? "its" : "their") own; other calls run no program"
             )
         }
         let way =
-            isPlain
+            features[.undisturbedPrograms].isPresent
             ? "tp_btf:sys_enter and tp_btf:sys_exit"
             : "the perf tracepoints raw_syscalls:sys_enter and sys_exit"
         return (way, "\(count) traced, by hooks that every call of every process passes")

@@ -209,8 +209,9 @@ import Testing
     @Test func namesOfCasesAreInTheirTables() throws {
         #expect(Self.all.count > 8)
         for (call, forms) in Self.all {
-            // Where all cases are numbers there need not be one.
+            // Where all cases are numbers there is none.
             let table = SymbolTable.named(forms.table)
+            #expect(table != nil || forms.table == "hex", "\(call) names \(forms.table)")
             var names: [UInt32: String] = [:]
             for name in forms.cases.flatMap(\.names) {
                 let value =

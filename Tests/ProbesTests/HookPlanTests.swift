@@ -77,6 +77,7 @@ struct MadeUpKernel {
         }
         #expect(failing(.all, events) == ["tuxcall"])
         #expect(failing(.auto, events).isEmpty && failing(.each, events).isEmpty)
+        #expect(events.filter(features.isFailingCall).map(\.name) == ["tuxcall"])
         kernel.states[.undisturbedPrograms] = .absent("preempts")
         let preempting = try kernel.features()
         #expect(preempting.failingCalls(events, .auto).map(\.name) == ["tuxcall"])
