@@ -42,4 +42,25 @@ static __always_inline void arrange_registers(struct apus_syscall_row *row, u64 
 	}
 }
 
+/* Of some arguments the kernel takes 32 bits, whatever else the caller left in the register. */
+static __always_inline void cut_registers(struct apus_syscall_row *row, u64 *args)
+{
+	u32 halves = row->halves, signs = row->signs;
+
+	if (!halves)
+		return;
+	for (u32 i = 0; i < APUS_SYSCALL_ARGS; i++)
+		if (halves >> i & 1)
+			args[i] = signs >> i & 1 ? (u64)(s32)args[i] : (u32)args[i];
+}
+
+/* The arguments of a call, as its row has them. */
+static __always_inline void read_call(struct apus_syscall_row *row, u64 *args, struct pt_regs *regs, bool compat)
+{
+	read_registers(args, regs, compat);
+	if (compat)
+		arrange_registers(row, args);
+	cut_registers(row, args);
+}
+
 #endif

@@ -215,9 +215,9 @@ static __always_inline u64 follow_elements(struct scratch *s, struct apus_follow
 }
 
 /* Whether a pointer is followed now, when the call was entered or when it has returned. What is the caller's is all there. */
-static __always_inline bool is_followed_now(struct scratch *s, u32 flags)
+static __always_inline bool is_followed_now(struct scratch *s, bool is_given, u32 flags)
 {
-	if (flags & APUS_FOLLOW_GIVEN) {
+	if (is_given) {
 		s->given = ALL_GIVEN;
 		return (s->follow_flags & (READ_RESULT | READ_LATE)) != READ_RESULT;
 	}
@@ -248,7 +248,7 @@ __noinline u32 follow_pointer(u32 self, u32 which, u32 blob, u32 offset)
 		return offset;
 	at = blob + sizeof(struct apus_blob) + from;
 	address = number_at(s, at + follow->offset, 8);
-	if (!address || !is_followed_now(s, follow->flags))
+	if (!address || !is_followed_now(s, structure->is_given, follow->flags))
 		return offset;
 	elements = follow_elements(s, follow, at);
 	packed.reader = follow->reader;

@@ -39,9 +39,7 @@ static __always_inline void call_entered(struct task_struct *task, struct pt_reg
 			lose(row->index, policies, APUS_LOSS_SCRATCH, plan);
 		return;
 	}
-	read_registers(s->args, regs, compat);
-	if (compat)
-		arrange_registers(row, s->args);
+	read_call(row, s->args, regs, compat);
 	s->args[APUS_LENGTH_RETURN_VALUE] = 0;
 	s->args[APUS_LENGTH_ONE] = 1;
 	s->room = ROOM_UNKNOWN;
@@ -114,9 +112,7 @@ static __always_inline void call_returned(struct task_struct *task, struct pt_re
 		for (u32 i = 0; i < APUS_SYSCALL_ARGS; i++)
 			s->args[i] = stash->args[i];
 	} else {
-		read_registers(s->args, regs, compat);
-		if (compat)
-			arrange_registers(row, s->args);
+		read_call(row, s->args, regs, compat);
 	}
 	s->args[APUS_LENGTH_RETURN_VALUE] = row->flags & APUS_ROW_INT_RESULT ? (s32)ret : ret;
 	s->args[APUS_LENGTH_ONE] = 1;

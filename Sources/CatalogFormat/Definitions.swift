@@ -95,6 +95,20 @@ public enum LengthSource: Sendable, Equatable {
     case returnValue
     /// The argument tells a number of bits.
     case bits(Int)
+
+    /// The argument that is the length.
+    public var argument: Int? {
+        switch self {
+        case .argument(let index), .bits(let index): index
+        case .pointedBy, .returnValue: nil
+        }
+    }
+}
+
+/// What the kernel takes of a register in place of all 64 bits: the lower 32.
+public enum LowHalf: String, Sendable {
+    case signed = "int"
+    case unsigned = "uint"
 }
 
 /// How much room the caller gave for what a call says the length of, where the call may say more than it wrote.
@@ -117,6 +131,8 @@ public struct FieldDefinition: Sendable {
     public let direction: Direction?
     public let length: LengthSource?
     public internal(set) var room: Room?
+    /// Of a number of 64 bits of which the kernel takes fewer.
+    public internal(set) var lowHalf: LowHalf?
     /// `length` counts structures, and not bytes.
     public let isArray: Bool
     /// May be null or missing.

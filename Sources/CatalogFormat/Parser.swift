@@ -243,6 +243,7 @@ public struct CatalogParser {
         var direction: Direction?
         var length: LengthSource?
         var room: Room?
+        var lowHalf: LowHalf?
         var isArray = false
         var isOptional = false
         for option in options {
@@ -264,10 +265,12 @@ public struct CatalogParser {
                 room = try self.room(source, names, isAllOrNothing: true)
             } else if let known = Direction(rawValue: String(option)) {
                 direction = known
+            } else if let known = LowHalf(rawValue: String(option)), type == .uint64 {
+                lowHalf = known
             } else {
                 throw fault(
                     "'\(option)' is no option; there are in, out, out-interrupted, inout, opaque, opt, len=, count=, "
-                        + "bits=, room=, whole="
+                        + "bits=, room=, whole=, and of uint64 int and uint"
                 )
             }
         }
@@ -286,8 +289,8 @@ public struct CatalogParser {
         }
         let field = FieldDefinition(
             name: String(trimmed(text[..<colon])), type: type, symbols: type == .pointer ? nil : named,
-            direction: direction, length: length, room: room, isArray: isArray, isOptional: isOptional,
-            provenance: provenance, about: "")
+            direction: direction, length: length, room: room, lowHalf: lowHalf, isArray: isArray,
+            isOptional: isOptional, provenance: provenance, about: "")
         return (field, type == .pointer ? named : nil)
     }
 

@@ -135,7 +135,12 @@ extension EventReference {
         case FieldDefinition.descriptor: return "a descriptor"
         case "mode": return "a kind of file and permissions; in words by name and in octal"
         case "permissions": return "permissions; in words in octal"
-        default: return ""
+        default: break
+        }
+        switch field.lowHalf {
+        case .signed: return "the kernel takes an `int` of it"
+        case .unsigned: return "the kernel takes an `unsigned int` of it"
+        case nil: return ""
         }
     }
 

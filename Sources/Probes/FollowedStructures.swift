@@ -28,6 +28,7 @@ struct FollowedStructures {
         guard let structure, numbers[structure.name] == nil else { return }
         var row = apus_structure()
         row.size = UInt16(structure.size)
+        row.is_given = structure.isGiven ? 1 : 0
         var follows: [apus_follow] = []
         for (member, pointer) in structure.pointers {
             add(member.structure)
@@ -92,7 +93,6 @@ struct FollowedStructures {
         }
         if pointer.isFilled { follow.flags |= UInt8(APUS_FOLLOW_FILLED) }
         if member.isOfSuccess { follow.flags |= UInt8(APUS_FOLLOW_LEFT) }
-        if structure.isGiven { follow.flags |= UInt8(APUS_FOLLOW_GIVEN) }
         if let fill = pointer.fill {
             guard let member = structure.members.first(where: { $0.name == fill }) else { return nil }
             follow.given_at = UInt16(member.offset)

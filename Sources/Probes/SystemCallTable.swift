@@ -148,6 +148,7 @@ struct SystemCallTable {
         if targets.structures {
             for one in cases { flags |= Self.moments(form(one.arguments, compatNumber: compatNumber)) }
         }
+        (row.halves, row.signs) = Self.halves(event)
         let form = form((targets.structures ? others : own).arguments, compatNumber: compatNumber)
         (row.readers, row.reads) = (form.readers, form.reads)
         (row.descriptors, row.directories) = descriptors(others, event)
@@ -166,6 +167,24 @@ struct SystemCallTable {
         "pread64": 8, "pwrite64": 8, "truncate64": 2, "ftruncate64": 2, "readahead": 2, "fadvise64": 2,
         "fadvise64_64": 6, "sync_file_range": 6, "fallocate": 12, "fanotify_mark": 4,
     ]
+
+    /// A bit for each argument of which the kernel takes the low half of the register, where that is not seen from the type:
+    /// where the type has 64 bits, or the argument counts what is read. And of them, for each that has a sign.
+    private static func halves(_ event: EventDefinition) -> (all: UInt8, signed: UInt8) {
+        var (all, signed) = (UInt8(0), UInt8(0))
+        for (index, field) in event.fields.enumerated() {
+            guard let half = field.lowHalf else { continue }
+            all |= 1 << index
+            if half == .signed { signed |= 1 << index }
+        }
+        for field in event.fields + formsArguments(event) {
+            for index in [field.length?.argument, field.room?.argument] {
+                guard let index, [.int32, .uint32].contains(event.fields[index].type) else { continue }
+                all |= 1 << index
+            }
+        }
+        return (all, signed)
+    }
 
     private static let resultBit = UInt8(1 << APUS_LENGTH_RETURN_VALUE.rawValue)
 

@@ -58,6 +58,8 @@ struct PolicyExplanation {
     private let plan: PolicyPlan
     private let features: Features
     private let catalog: Catalog
+    /// Calls that this kernel does not implement, where others are hooked so that these are seen.
+    private let failing: Set<Int>
 
     /// - Parameter documents: of the policies; empty for the command line's.
     init(_ plan: PolicyPlan, _ documents: [PolicyDocument], _ features: Features, _ catalog: Catalog) {
@@ -65,7 +67,9 @@ struct PolicyExplanation {
         self.features = features
         self.catalog = catalog
         unknown = features.missingRequirement?.reason
-        systemCalls = Self.systemCalls(plan, features, catalog)
+        let events = plan.events.keys.map { catalog.events[$0] }
+        failing = Set(features.failingCalls(events, .auto).map(\.index))
+        systemCalls = systemCalls(events.filter { $0.isSystemCall && reasonOfAbsence($0) == nil })
         for (number, policy) in plan.policies.enumerated() {
             let document = documents.indices.contains(number) ? documents[number] : nil
             var explained = Explained(
@@ -123,7 +127,7 @@ struct PolicyExplanation {
         guard unknown == nil else { return }
         var hooks: [String] = []
         for event in group.events {
-            if let reason = features.availability(of: event).reason {
+            if let reason = reasonOfAbsence(event) {
                 group.absent.append((event.name, reason))
                 continue
             }
@@ -257,12 +261,12 @@ struct PolicyExplanation {
 
     // MARK: All policies
 
-    private static func systemCalls(
-        _ plan: PolicyPlan, _ features: Features, _ catalog: Catalog
-    ) -> (way: String, cost: String)? {
-        let calls = plan.events.keys.map { catalog.events[$0] }.filter {
-            $0.isSystemCall && features.availability(of: $0).isPresent
-        }
+    /// Why this kernel does not give an event.
+    private func reasonOfAbsence(_ event: EventDefinition) -> String? {
+        failing.contains(event.index) ? nil : features.availability(of: event).reason
+    }
+
+    private func systemCalls(_ calls: [EventDefinition]) -> (way: String, cost: String)? {
         let count = calls.count
         guard count > 0 else { return nil }
         if features.suitsSingleHooks(calls) {

@@ -84,7 +84,11 @@ import Testing
         arguments(
             "buf: pointer{into}",
             "'into' is no option; there are in, out, out-interrupted, inout, opaque, opt, len=, count=, "
-                + "bits=, room=, whole="),
+                + "bits=, room=, whole=, and of uint64 int and uint"),
+        arguments(
+            "size: int64{uint}",
+            "'uint' is no option; there are in, out, out-interrupted, inout, opaque, opt, len=, count=, "
+                + "bits=, room=, whole=, and of uint64 int and uint"),
         arguments(
             "buf: pointer{out,len=ret,room=*size}, size: pointer{inout}",
             "room= and whole= name an argument, or ret"),

@@ -7,7 +7,8 @@ import subprocess
 from support import check, data, each_event, run, trace
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-CALLS = "openat,openat2,fcntl,poll,writev,fstat,uname,rt_sigprocmask,write,unlink,munmap"
+CALLS = "openat,openat2,fcntl,poll,writev,fstat,uname,rt_sigprocmask,write,unlink,munmap,"
+CALLS += "ioctl,semop,sched_setaffinity,personality,readlink,bind"
 
 # By the name that comes before each in scenarios/pointers.c: what the call's line must be, but for the thread.
 SHOWN = {
@@ -32,6 +33,14 @@ SHOWN = {
     "a buffer of all memory": r'write\(1, "\\2(\\0)+"\.\.\., 18446744073709551615\) = -1 EFAULT \(Bad address\)',
     "a buffer of nothing": r'write\(1, (""|0x10000000), 0\) = 0',
     "a buffer that ends early": r'write\(9, 0x10000ffd, 64\) = -1 EBADF \(Bad file descriptor\)',
+    "a request with more bits": r'ioctl\(-1, TIOCGPTN, 0x10000000\) = -1 EBADF \(Bad file descriptor\)',
+    "a number of structures with more bits": r'semop\(-1, \[\{sem_num=1, sem_op=28207, sem_flg=SEM_UNDO\|0x636f\}\], 1\) = -1 EINVAL \(Invalid argument\)',
+    "a size with more bits": r'sched_setaffinity\(2147483647, 8, \[0 16 17 .* 61 62\]\) = -1 ESRCH \(No such process\)',
+    "a persona with more bits": r'personality\(0xffffffff\) = .* \(PER_LINUX.*\)',
+    "room with more bits": r'readlink\("/nosuch", 0x10000000, 16\) = -1 ENOENT \(No such file or directory\)',
+    "room of less than nothing": r'readlink\("/nosuch", 0x10000000, 18446744073709551615\) = -1 EINVAL \(Invalid argument\)',
+    "the length of an address with more bits": r'bind\(-1, \{sa_family=AF_UNIX, sun_path="/nos"\}, 6\) = -1 EBADF \(Bad file descriptor\)',
+    "a number of polled with more bits": r'poll\(\[\{fd=1848573953, events=POLLIN\|[^{}]*\}\], 1, 0\) = 1 \(\[\{fd=1848573953, revents=POLLNVAL\}\]\)',
     "registers that look like a buffer": r'munmap\(0x10040000, 4096\) = 0',
 }
 

@@ -39,6 +39,16 @@ import Testing
         }
     }
 
+    /// Of which arguments only 32 bits count: as the catalogue says, and of numbers of 32 bits those that count what is read.
+    @Test(arguments: [
+        ("ioctl", 2, 0), ("personality", 1, 0), ("sched_getaffinity", 2, 0), ("readlink", 4, 4),
+        ("semop", 4, 0), ("bind", 4, 0), ("read", 0, 0), ("openat", 0, 0), ("setsockopt", 16, 0),
+    ])
+    func halvesOfRegisters(_ name: String, _ halves: UInt8, _ signs: UInt8) throws {
+        let row = try Self.row(name)
+        #expect(row.halves == halves && row.signs == signs)
+    }
+
     /// Where the call changes what says it, it is kept when the call is entered.
     @Test(arguments: [
         ("accept", 3), ("getsockname", 3), ("recvfrom", 6), ("getsockopt", 0), ("bind", 0), ("read", 0),

@@ -49,7 +49,6 @@ struct apus_reader {
 #define APUS_FOLLOW_FILLED 0x01  /* room for what the call gives: as many bytes as it gave */
 #define APUS_FOLLOW_FILLS 0x02   /* to such room, and the structure says how many bytes the call gave */
 #define APUS_FOLLOW_LEFT 0x04    /* not read before the call has returned */
-#define APUS_FOLLOW_GIVEN 0x08   /* the caller's: not read again when the call has returned */
 
 /* A pointer in a structure, and how what it leads to is read: `phase` and `length` of the reader do not count. */
 struct apus_follow {
@@ -70,7 +69,8 @@ struct apus_structure {
 	__u16 size;
 	__u8 count; /* of follows */
 	__u8 held_count;
-	__u32 reserved;
+	__u8 is_given; /* the caller's: what it leads to is not read again when the call has returned */
+	__u8 reserved[3];
 	struct apus_follow follows[APUS_FOLLOWS];
 	__u16 held[APUS_HELD]; /* bytes from the structure's beginning to each, which has 4 */
 };
@@ -116,7 +116,8 @@ struct apus_syscall_row {
 	__u8 pairs; /* a bit for each argument that points at two descriptors which the call makes */
 	__u8 room;  /* 1 + index of the argument that points at how much room there is, and then at how much there were */
 	__u8 joins; /* a bit for each argument that takes two registers of a 32-bit caller, the low half first */
-	__u8 reserved[2];
+	__u8 halves; /* a bit for each argument of which the kernel takes the low half of the register */
+	__u8 signs;  /* and of those, for each that may be negative */
 };
 
 _Static_assert(sizeof(struct apus_reader) == 8, "apus_reader");

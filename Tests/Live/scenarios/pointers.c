@@ -13,6 +13,7 @@
 #define PAGE 4096L
 #define PLACE 0x10000000L       /* two pages, of which the second is not there */
 #define KERNEL 0xffff888000000000L
+#define ABOVE(value) (0x7fL << 32 | (value)) /* bits of which the kernel takes none, above a number of 32 */
 
 static long call(long number, long a, long b, long c, long d, long e)
 {
@@ -87,6 +88,26 @@ int main(void)
 	mark("a buffer that ends early");
 	memset(page, 'B', PAGE);
 	call(SYS_write, 9, (long)end - 3, 64, 0, 0);
+
+	memset(page, 0, PAGE);
+	page[0] = 1; /* AF_UNIX */
+	memcpy(page + 2, "/nosuch", 7);
+	mark("a request with more bits");
+	call(SYS_ioctl, -1, -1L << 32 | 0x80045430L, (long)page, 0, 0); /* TIOCGPTN, as an int */
+	mark("a number of structures with more bits");
+	call(SYS_semop, -1, (long)page, ABOVE(1), 0, 0);
+	mark("a size with more bits");
+	call(SYS_sched_setaffinity, 0x7fffffff, ABOVE(8), (long)page, 0, 0);
+	mark("a persona with more bits");
+	call(SYS_personality, ABOVE(0xffffffffL), 0, 0, 0, 0);
+	mark("room with more bits");
+	call(SYS_readlink, (long)"/nosuch", (long)page, ABOVE(16), 0, 0);
+	mark("room of less than nothing");
+	call(SYS_readlink, (long)"/nosuch", (long)page, -1, 0, 0);
+	mark("the length of an address with more bits");
+	call(SYS_bind, -1, (long)page, ABOVE(6), 0, 0);
+	mark("a number of polled with more bits");
+	call(SYS_poll, (long)page, ABOVE(1), 0, 0, 0);
 
 	/* As what was read of field 0 lies in a record: number, count and length, then the bytes. */
 	mark("registers that look like a buffer");
