@@ -146,9 +146,9 @@ __noinline long read_memory(u64 address, u64 reader_bits, u64 elements, u32 offs
 		if (reader.kind == APUS_READ_BITS)
 			elements = (elements >> 3) + !!(elements & 7);
 		length = elements * reader.element;
-		/* The product may overflow: both factors are the caller's. */
+		/* The product may overflow: both factors are the caller's. More than any limit, so that it is cut. */
 		if (elements > APUS_MAX_STRING)
-			length = APUS_MAX_STRING;
+			length = APUS_MAX_STRING + 1;
 		if (limit > APUS_MAX_STRING)
 			limit = APUS_MAX_STRING;
 		if (length > limit) {

@@ -4,15 +4,18 @@
 
 /* accept_flags: flags */
 static const char accept_flags_text[] =
-	"SOCK_NONBLOCK"
-	"SOCK_CLOEXEC";
+	"SOCK_CLOEXEC"
+	"SOCK_NONBLOCK";
 static const struct apus_symbol accept_flags_symbols[] = {
-	{ 0x800, 0, 13 }, /* SOCK_NONBLOCK */
-	{ 0x80000, 13, 12 }, /* SOCK_CLOEXEC */
+	{ 0x80000, 0, 12 }, /* SOCK_CLOEXEC */
+	{ 0x800, 12, 13 }, /* SOCK_NONBLOCK */
+};
+static const struct apus_symbol_field accept_flags_fields[] = {
+	{ 0x80000, 0, 1, APUS_NO_TABLE },
 };
 static const uint16_t accept_flags_bits[65] = {
-	0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1,
-	1, 1, 1, 1, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2,
+	1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 2, 2, 2, 2,
+	2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2,
 	2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2,
 	2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2,
 	2,
@@ -20,18 +23,22 @@ static const uint16_t accept_flags_bits[65] = {
 
 /* access_mode: flags */
 static const char access_mode_text[] =
-	"X_OK"
-	"W_OK"
 	"R_OK"
+	"W_OK"
+	"X_OK"
 	"F_OK";
 static const struct apus_symbol access_mode_symbols[] = {
-	{ 0x1, 0, 4 }, /* X_OK */
+	{ 0x4, 0, 4 }, /* R_OK */
 	{ 0x2, 4, 4 }, /* W_OK */
-	{ 0x4, 8, 4 }, /* R_OK */
+	{ 0x1, 8, 4 }, /* X_OK */
 	{ 0x0, 12, 4 }, /* F_OK */
 };
+static const struct apus_symbol_field access_mode_fields[] = {
+	{ 0x4, 0, 1, APUS_NO_TABLE },
+	{ 0x2, 1, 1, APUS_NO_TABLE },
+};
 static const uint16_t access_mode_bits[65] = {
-	0, 1, 2, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3,
+	2, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3,
 	3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3,
 	3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3,
 	3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3,
@@ -1138,6 +1145,8 @@ static const uint16_t cloexec_flags_bits[65] = {
 /* clone3_flags: flags */
 static const char clone3_flags_text[] =
 	"CLONE_NEWTIME"
+	"CLONE_CLEAR_SIGHAND"
+	"CLONE_INTO_CGROUP"
 	"CLONE_VM"
 	"CLONE_FS"
 	"CLONE_FILES"
@@ -1161,42 +1170,45 @@ static const char clone3_flags_text[] =
 	"CLONE_NEWUSER"
 	"CLONE_NEWPID"
 	"CLONE_NEWNET"
-	"CLONE_IO"
-	"CLONE_CLEAR_SIGHAND"
-	"CLONE_INTO_CGROUP";
+	"CLONE_IO";
 static const struct apus_symbol clone3_flags_symbols[] = {
 	{ 0x80, 0, 13 }, /* CLONE_NEWTIME */
-	{ 0x100, 13, 8 }, /* CLONE_VM */
-	{ 0x200, 21, 8 }, /* CLONE_FS */
-	{ 0x400, 29, 11 }, /* CLONE_FILES */
-	{ 0x800, 40, 13 }, /* CLONE_SIGHAND */
-	{ 0x1000, 53, 11 }, /* CLONE_PIDFD */
-	{ 0x2000, 64, 12 }, /* CLONE_PTRACE */
-	{ 0x4000, 76, 11 }, /* CLONE_VFORK */
-	{ 0x8000, 87, 12 }, /* CLONE_PARENT */
-	{ 0x10000, 99, 12 }, /* CLONE_THREAD */
-	{ 0x20000, 111, 11 }, /* CLONE_NEWNS */
-	{ 0x40000, 122, 13 }, /* CLONE_SYSVSEM */
-	{ 0x80000, 135, 12 }, /* CLONE_SETTLS */
-	{ 0x100000, 147, 19 }, /* CLONE_PARENT_SETTID */
-	{ 0x200000, 166, 20 }, /* CLONE_CHILD_CLEARTID */
-	{ 0x400000, 186, 14 }, /* CLONE_DETACHED */
-	{ 0x800000, 200, 14 }, /* CLONE_UNTRACED */
-	{ 0x1000000, 214, 18 }, /* CLONE_CHILD_SETTID */
-	{ 0x2000000, 232, 15 }, /* CLONE_NEWCGROUP */
-	{ 0x4000000, 247, 12 }, /* CLONE_NEWUTS */
-	{ 0x8000000, 259, 12 }, /* CLONE_NEWIPC */
-	{ 0x10000000, 271, 13 }, /* CLONE_NEWUSER */
-	{ 0x20000000, 284, 12 }, /* CLONE_NEWPID */
-	{ 0x40000000, 296, 12 }, /* CLONE_NEWNET */
-	{ 0x80000000, 308, 8 }, /* CLONE_IO */
-	{ 0x100000000, 316, 19 }, /* CLONE_CLEAR_SIGHAND */
-	{ 0x200000000, 335, 17 }, /* CLONE_INTO_CGROUP */
+	{ 0x100000000, 13, 19 }, /* CLONE_CLEAR_SIGHAND */
+	{ 0x200000000, 32, 17 }, /* CLONE_INTO_CGROUP */
+	{ 0x100, 49, 8 }, /* CLONE_VM */
+	{ 0x200, 57, 8 }, /* CLONE_FS */
+	{ 0x400, 65, 11 }, /* CLONE_FILES */
+	{ 0x800, 76, 13 }, /* CLONE_SIGHAND */
+	{ 0x1000, 89, 11 }, /* CLONE_PIDFD */
+	{ 0x2000, 100, 12 }, /* CLONE_PTRACE */
+	{ 0x4000, 112, 11 }, /* CLONE_VFORK */
+	{ 0x8000, 123, 12 }, /* CLONE_PARENT */
+	{ 0x10000, 135, 12 }, /* CLONE_THREAD */
+	{ 0x20000, 147, 11 }, /* CLONE_NEWNS */
+	{ 0x40000, 158, 13 }, /* CLONE_SYSVSEM */
+	{ 0x80000, 171, 12 }, /* CLONE_SETTLS */
+	{ 0x100000, 183, 19 }, /* CLONE_PARENT_SETTID */
+	{ 0x200000, 202, 20 }, /* CLONE_CHILD_CLEARTID */
+	{ 0x400000, 222, 14 }, /* CLONE_DETACHED */
+	{ 0x800000, 236, 14 }, /* CLONE_UNTRACED */
+	{ 0x1000000, 250, 18 }, /* CLONE_CHILD_SETTID */
+	{ 0x2000000, 268, 15 }, /* CLONE_NEWCGROUP */
+	{ 0x4000000, 283, 12 }, /* CLONE_NEWUTS */
+	{ 0x8000000, 295, 12 }, /* CLONE_NEWIPC */
+	{ 0x10000000, 307, 13 }, /* CLONE_NEWUSER */
+	{ 0x20000000, 320, 12 }, /* CLONE_NEWPID */
+	{ 0x40000000, 332, 12 }, /* CLONE_NEWNET */
+	{ 0x80000000, 344, 8 }, /* CLONE_IO */
+};
+static const struct apus_symbol_field clone3_flags_fields[] = {
+	{ 0x80, 0, 1, APUS_NO_TABLE },
+	{ 0x100000000, 1, 1, APUS_NO_TABLE },
+	{ 0x200000000, 2, 1, APUS_NO_TABLE },
 };
 static const uint16_t clone3_flags_bits[65] = {
-	0, 0, 0, 0, 0, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8,
-	9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24,
-	25, 26, 27, 27, 27, 27, 27, 27, 27, 27, 27, 27, 27, 27, 27, 27,
+	3, 3, 3, 3, 3, 3, 3, 3, 3, 4, 5, 6, 7, 8, 9, 10,
+	11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26,
+	27, 27, 27, 27, 27, 27, 27, 27, 27, 27, 27, 27, 27, 27, 27, 27,
 	27, 27, 27, 27, 27, 27, 27, 27, 27, 27, 27, 27, 27, 27, 27, 27,
 	27,
 };
@@ -1328,14 +1340,17 @@ static const struct apus_symbol control_message_symbols[] = {
 
 /* delete_module_flags: flags */
 static const char delete_module_flags_text[] =
-	"O_TRUNC"
-	"O_NONBLOCK";
+	"O_NONBLOCK"
+	"O_TRUNC";
 static const struct apus_symbol delete_module_flags_symbols[] = {
-	{ 0x200, 0, 7 }, /* O_TRUNC */
-	{ 0x800, 7, 10 }, /* O_NONBLOCK */
+	{ 0x800, 0, 10 }, /* O_NONBLOCK */
+	{ 0x200, 10, 7 }, /* O_TRUNC */
+};
+static const struct apus_symbol_field delete_module_flags_fields[] = {
+	{ 0x800, 0, 1, APUS_NO_TABLE },
 };
 static const uint16_t delete_module_flags_bits[65] = {
-	0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 2, 2, 2, 2,
+	1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 2, 2, 2, 2, 2, 2,
 	2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2,
 	2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2,
 	2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2,
@@ -1939,16 +1954,20 @@ static const struct apus_symbol ethernet_protocol_symbols[] = {
 /* eventfd_flags: flags */
 static const char eventfd_flags_text[] =
 	"EFD_SEMAPHORE"
-	"EFD_NONBLOCK"
-	"EFD_CLOEXEC";
+	"EFD_CLOEXEC"
+	"EFD_NONBLOCK";
 static const struct apus_symbol eventfd_flags_symbols[] = {
 	{ 0x1, 0, 13 }, /* EFD_SEMAPHORE */
-	{ 0x800, 13, 12 }, /* EFD_NONBLOCK */
-	{ 0x80000, 25, 11 }, /* EFD_CLOEXEC */
+	{ 0x80000, 13, 11 }, /* EFD_CLOEXEC */
+	{ 0x800, 24, 12 }, /* EFD_NONBLOCK */
+};
+static const struct apus_symbol_field eventfd_flags_fields[] = {
+	{ 0x1, 0, 1, APUS_NO_TABLE },
+	{ 0x80000, 1, 1, APUS_NO_TABLE },
 };
 static const uint16_t eventfd_flags_bits[65] = {
-	0, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 2, 2, 2, 2,
-	2, 2, 2, 2, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3,
+	2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 3, 3, 3, 3,
+	3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3,
 	3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3,
 	3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3,
 	3,
@@ -2084,6 +2103,8 @@ static const uint16_t fanotify_mark_flags_bits[65] = {
 
 /* fanotify_mask: flags */
 static const char fanotify_mask_text[] =
+	"FAN_EVENT_ON_CHILD"
+	"FAN_RENAME"
 	"FAN_ACCESS"
 	"FAN_MODIFY"
 	"FAN_ATTRIB"
@@ -2105,38 +2126,40 @@ static const char fanotify_mask_text[] =
 	"FAN_PRE_ACCESS"
 	"FAN_MNT_ATTACH"
 	"FAN_MNT_DETACH"
-	"FAN_EVENT_ON_CHILD"
-	"FAN_RENAME"
 	"FAN_ONDIR";
 static const struct apus_symbol fanotify_mask_symbols[] = {
-	{ 0x1, 0, 10 }, /* FAN_ACCESS */
-	{ 0x2, 10, 10 }, /* FAN_MODIFY */
-	{ 0x4, 20, 10 }, /* FAN_ATTRIB */
-	{ 0x8, 30, 15 }, /* FAN_CLOSE_WRITE */
-	{ 0x10, 45, 17 }, /* FAN_CLOSE_NOWRITE */
-	{ 0x20, 62, 8 }, /* FAN_OPEN */
-	{ 0x40, 70, 14 }, /* FAN_MOVED_FROM */
-	{ 0x80, 84, 12 }, /* FAN_MOVED_TO */
-	{ 0x100, 96, 10 }, /* FAN_CREATE */
-	{ 0x200, 106, 10 }, /* FAN_DELETE */
-	{ 0x400, 116, 15 }, /* FAN_DELETE_SELF */
-	{ 0x800, 131, 13 }, /* FAN_MOVE_SELF */
-	{ 0x1000, 144, 13 }, /* FAN_OPEN_EXEC */
-	{ 0x4000, 157, 14 }, /* FAN_Q_OVERFLOW */
-	{ 0x8000, 171, 12 }, /* FAN_FS_ERROR */
-	{ 0x10000, 183, 13 }, /* FAN_OPEN_PERM */
-	{ 0x20000, 196, 15 }, /* FAN_ACCESS_PERM */
-	{ 0x40000, 211, 18 }, /* FAN_OPEN_EXEC_PERM */
-	{ 0x100000, 229, 14 }, /* FAN_PRE_ACCESS */
-	{ 0x1000000, 243, 14 }, /* FAN_MNT_ATTACH */
-	{ 0x2000000, 257, 14 }, /* FAN_MNT_DETACH */
-	{ 0x8000000, 271, 18 }, /* FAN_EVENT_ON_CHILD */
-	{ 0x10000000, 289, 10 }, /* FAN_RENAME */
+	{ 0x8000000, 0, 18 }, /* FAN_EVENT_ON_CHILD */
+	{ 0x10000000, 18, 10 }, /* FAN_RENAME */
+	{ 0x1, 28, 10 }, /* FAN_ACCESS */
+	{ 0x2, 38, 10 }, /* FAN_MODIFY */
+	{ 0x4, 48, 10 }, /* FAN_ATTRIB */
+	{ 0x8, 58, 15 }, /* FAN_CLOSE_WRITE */
+	{ 0x10, 73, 17 }, /* FAN_CLOSE_NOWRITE */
+	{ 0x20, 90, 8 }, /* FAN_OPEN */
+	{ 0x40, 98, 14 }, /* FAN_MOVED_FROM */
+	{ 0x80, 112, 12 }, /* FAN_MOVED_TO */
+	{ 0x100, 124, 10 }, /* FAN_CREATE */
+	{ 0x200, 134, 10 }, /* FAN_DELETE */
+	{ 0x400, 144, 15 }, /* FAN_DELETE_SELF */
+	{ 0x800, 159, 13 }, /* FAN_MOVE_SELF */
+	{ 0x1000, 172, 13 }, /* FAN_OPEN_EXEC */
+	{ 0x4000, 185, 14 }, /* FAN_Q_OVERFLOW */
+	{ 0x8000, 199, 12 }, /* FAN_FS_ERROR */
+	{ 0x10000, 211, 13 }, /* FAN_OPEN_PERM */
+	{ 0x20000, 224, 15 }, /* FAN_ACCESS_PERM */
+	{ 0x40000, 239, 18 }, /* FAN_OPEN_EXEC_PERM */
+	{ 0x100000, 257, 14 }, /* FAN_PRE_ACCESS */
+	{ 0x1000000, 271, 14 }, /* FAN_MNT_ATTACH */
+	{ 0x2000000, 285, 14 }, /* FAN_MNT_DETACH */
 	{ 0x40000000, 299, 9 }, /* FAN_ONDIR */
 };
+static const struct apus_symbol_field fanotify_mask_fields[] = {
+	{ 0x8000000, 0, 1, APUS_NO_TABLE },
+	{ 0x10000000, 1, 1, APUS_NO_TABLE },
+};
 static const uint16_t fanotify_mask_bits[65] = {
-	0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 13, 14,
-	15, 16, 17, 18, 18, 19, 19, 19, 19, 20, 21, 21, 22, 23, 23, 24,
+	2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 15, 16,
+	17, 18, 19, 20, 20, 21, 21, 21, 21, 22, 23, 23, 23, 23, 23, 24,
 	24, 24, 24, 24, 24, 24, 24, 24, 24, 24, 24, 24, 24, 24, 24, 24,
 	24, 24, 24, 24, 24, 24, 24, 24, 24, 24, 24, 24, 24, 24, 24, 24,
 	24,
@@ -6252,8 +6275,8 @@ static const char mempolicy_mode_text[] =
 	"MPOL_LOCAL"
 	"MPOL_PREFERRED_MANY"
 	"MPOL_WEIGHTED_INTERLEAVE"
-	"MPOL_F_NUMA_BALANCING"
 	"MPOL_F_RELATIVE_NODES"
+	"MPOL_F_NUMA_BALANCING"
 	"MPOL_F_STATIC_NODES";
 static const struct apus_symbol mempolicy_mode_symbols[] = {
 	{ 0x0, 0, 12 }, /* MPOL_DEFAULT */
@@ -6263,15 +6286,17 @@ static const struct apus_symbol mempolicy_mode_symbols[] = {
 	{ 0x4, 50, 10 }, /* MPOL_LOCAL */
 	{ 0x5, 60, 19 }, /* MPOL_PREFERRED_MANY */
 	{ 0x6, 79, 24 }, /* MPOL_WEIGHTED_INTERLEAVE */
-	{ 0x2000, 103, 21 }, /* MPOL_F_NUMA_BALANCING */
-	{ 0x4000, 124, 21 }, /* MPOL_F_RELATIVE_NODES */
+	{ 0x4000, 103, 21 }, /* MPOL_F_RELATIVE_NODES */
+	{ 0x2000, 124, 21 }, /* MPOL_F_NUMA_BALANCING */
 	{ 0x8000, 145, 19 }, /* MPOL_F_STATIC_NODES */
 };
 static const struct apus_symbol_field mempolicy_mode_fields[] = {
 	{ 0x1fff, 0, 7, APUS_NO_TABLE },
+	{ 0x4000, 7, 1, APUS_NO_TABLE },
+	{ 0x2000, 8, 1, APUS_NO_TABLE },
 };
 static const uint16_t mempolicy_mode_bits[65] = {
-	7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 8, 9,
+	9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9,
 	10, 10, 10, 10, 10, 10, 10, 10, 10, 10, 10, 10, 10, 10, 10, 10,
 	10, 10, 10, 10, 10, 10, 10, 10, 10, 10, 10, 10, 10, 10, 10, 10,
 	10, 10, 10, 10, 10, 10, 10, 10, 10, 10, 10, 10, 10, 10, 10, 10,
@@ -6730,8 +6755,11 @@ static const struct apus_symbol msg_flags_symbols[] = {
 	{ 0x2000, 21, 10 }, /* MSG_EXCEPT */
 	{ 0x4000, 31, 8 }, /* MSG_COPY */
 };
+static const struct apus_symbol_field msg_flags_fields[] = {
+	{ 0x800, 0, 1, APUS_NO_TABLE },
+};
 static const uint16_t msg_flags_bits[65] = {
-	0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 2, 3, 4,
+	1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 2, 3, 4,
 	4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4,
 	4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4,
 	4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4,
@@ -6776,16 +6804,19 @@ static const struct apus_symbol msgctl_operation_symbols[] = {
 
 /* msync_flags: flags */
 static const char msync_flags_text[] =
+	"MS_SYNC"
 	"MS_ASYNC"
-	"MS_INVALIDATE"
-	"MS_SYNC";
+	"MS_INVALIDATE";
 static const struct apus_symbol msync_flags_symbols[] = {
-	{ 0x1, 0, 8 }, /* MS_ASYNC */
-	{ 0x2, 8, 13 }, /* MS_INVALIDATE */
-	{ 0x4, 21, 7 }, /* MS_SYNC */
+	{ 0x4, 0, 7 }, /* MS_SYNC */
+	{ 0x1, 7, 8 }, /* MS_ASYNC */
+	{ 0x2, 15, 13 }, /* MS_INVALIDATE */
+};
+static const struct apus_symbol_field msync_flags_fields[] = {
+	{ 0x4, 0, 1, APUS_NO_TABLE },
 };
 static const uint16_t msync_flags_bits[65] = {
-	0, 1, 2, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3,
+	1, 2, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3,
 	3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3,
 	3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3,
 	3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3,
@@ -6928,6 +6959,9 @@ static const char open_flags_text[] =
 	"O_WRONLY"
 	"O_RDWR"
 	"O_ACCMODE"
+	"O_DIRECTORY"
+	"O_TMPFILE"
+	"FASYNC"
 	"O_CREAT"
 	"O_EXCL"
 	"O_NOCTTY"
@@ -6936,11 +6970,8 @@ static const char open_flags_text[] =
 	"O_NONBLOCK"
 	"O_SYNC"
 	"O_DSYNC"
-	"FASYNC"
 	"O_DIRECT"
 	"O_LARGEFILE"
-	"O_TMPFILE"
-	"O_DIRECTORY"
 	"O_NOFOLLOW"
 	"O_NOATIME"
 	"O_CLOEXEC"
@@ -6951,19 +6982,19 @@ static const struct apus_symbol open_flags_symbols[] = {
 	{ 0x1, 8, 8 }, /* O_WRONLY */
 	{ 0x2, 16, 6 }, /* O_RDWR */
 	{ 0x3, 22, 9 }, /* O_ACCMODE */
-	{ 0x40, 31, 7 }, /* O_CREAT */
-	{ 0x80, 38, 6 }, /* O_EXCL */
-	{ 0x100, 44, 8 }, /* O_NOCTTY */
-	{ 0x200, 52, 7 }, /* O_TRUNC */
-	{ 0x400, 59, 8 }, /* O_APPEND */
-	{ 0x800, 67, 10 }, /* O_NONBLOCK */
-	{ 0x101000, 77, 6 }, /* O_SYNC */
-	{ 0x1000, 83, 7 }, /* O_DSYNC */
-	{ 0x2000, 90, 6 }, /* FASYNC */
-	{ 0x4000, 96, 8 }, /* O_DIRECT */
-	{ 0x8000, 104, 11 }, /* O_LARGEFILE */
-	{ 0x410000, 115, 9 }, /* O_TMPFILE */
-	{ 0x10000, 124, 11 }, /* O_DIRECTORY */
+	{ 0x10000, 31, 11 }, /* O_DIRECTORY */
+	{ 0x410000, 42, 9 }, /* O_TMPFILE */
+	{ 0x2000, 51, 6 }, /* FASYNC */
+	{ 0x40, 57, 7 }, /* O_CREAT */
+	{ 0x80, 64, 6 }, /* O_EXCL */
+	{ 0x100, 70, 8 }, /* O_NOCTTY */
+	{ 0x200, 78, 7 }, /* O_TRUNC */
+	{ 0x400, 85, 8 }, /* O_APPEND */
+	{ 0x800, 93, 10 }, /* O_NONBLOCK */
+	{ 0x101000, 103, 6 }, /* O_SYNC */
+	{ 0x1000, 109, 7 }, /* O_DSYNC */
+	{ 0x4000, 116, 8 }, /* O_DIRECT */
+	{ 0x8000, 124, 11 }, /* O_LARGEFILE */
 	{ 0x20000, 135, 10 }, /* O_NOFOLLOW */
 	{ 0x40000, 145, 9 }, /* O_NOATIME */
 	{ 0x80000, 154, 9 }, /* O_CLOEXEC */
@@ -6972,10 +7003,12 @@ static const struct apus_symbol open_flags_symbols[] = {
 };
 static const struct apus_symbol_field open_flags_fields[] = {
 	{ 0x3, 0, 4, APUS_NO_TABLE },
+	{ 0x410000, 4, 2, APUS_NO_TABLE },
+	{ 0x2000, 6, 1, APUS_NO_TABLE },
 };
 static const uint16_t open_flags_bits[65] = {
-	4, 4, 4, 4, 4, 4, 4, 5, 6, 7, 8, 9, 10, 12, 13, 14,
-	15, 17, 18, 19, 20, 20, 21, 21, 21, 21, 21, 22, 22, 22, 22, 22,
+	7, 7, 7, 7, 7, 7, 7, 8, 9, 10, 11, 12, 13, 15, 15, 16,
+	17, 17, 18, 19, 20, 20, 21, 21, 21, 21, 21, 22, 22, 22, 22, 22,
 	22, 22, 22, 22, 22, 22, 22, 22, 22, 22, 22, 22, 22, 22, 22, 22,
 	22, 22, 22, 22, 22, 22, 22, 22, 22, 22, 22, 22, 22, 22, 22, 22,
 	22,
@@ -7008,24 +7041,28 @@ static const uint16_t open_resolve_bits[65] = {
 /* open_tree_flags: flags */
 static const char open_tree_flags_text[] =
 	"OPEN_TREE_CLONE"
+	"OPEN_TREE_CLOEXEC"
 	"OPEN_TREE_NAMESPACE"
 	"AT_SYMLINK_NOFOLLOW"
 	"AT_NO_AUTOMOUNT"
 	"AT_EMPTY_PATH"
-	"AT_RECURSIVE"
-	"OPEN_TREE_CLOEXEC";
+	"AT_RECURSIVE";
 static const struct apus_symbol open_tree_flags_symbols[] = {
 	{ 0x1, 0, 15 }, /* OPEN_TREE_CLONE */
-	{ 0x2, 15, 19 }, /* OPEN_TREE_NAMESPACE */
-	{ 0x100, 34, 19 }, /* AT_SYMLINK_NOFOLLOW */
-	{ 0x800, 53, 15 }, /* AT_NO_AUTOMOUNT */
-	{ 0x1000, 68, 13 }, /* AT_EMPTY_PATH */
-	{ 0x8000, 81, 12 }, /* AT_RECURSIVE */
-	{ 0x80000, 93, 17 }, /* OPEN_TREE_CLOEXEC */
+	{ 0x80000, 15, 17 }, /* OPEN_TREE_CLOEXEC */
+	{ 0x2, 32, 19 }, /* OPEN_TREE_NAMESPACE */
+	{ 0x100, 51, 19 }, /* AT_SYMLINK_NOFOLLOW */
+	{ 0x800, 70, 15 }, /* AT_NO_AUTOMOUNT */
+	{ 0x1000, 85, 13 }, /* AT_EMPTY_PATH */
+	{ 0x8000, 98, 12 }, /* AT_RECURSIVE */
+};
+static const struct apus_symbol_field open_tree_flags_fields[] = {
+	{ 0x1, 0, 1, APUS_NO_TABLE },
+	{ 0x80000, 1, 1, APUS_NO_TABLE },
 };
 static const uint16_t open_tree_flags_bits[65] = {
-	0, 1, 2, 2, 2, 2, 2, 2, 2, 3, 3, 3, 4, 5, 5, 5,
-	6, 6, 6, 6, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7,
+	2, 2, 3, 3, 3, 3, 3, 3, 3, 4, 4, 4, 5, 6, 6, 6,
+	7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7,
 	7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7,
 	7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7,
 	7,
@@ -8686,14 +8723,17 @@ static const struct apus_symbol semctl_operation_symbols[] = {
 
 /* semop_flags: flags */
 static const char semop_flags_text[] =
-	"IPC_NOWAIT"
-	"SEM_UNDO";
+	"SEM_UNDO"
+	"IPC_NOWAIT";
 static const struct apus_symbol semop_flags_symbols[] = {
-	{ 0x800, 0, 10 }, /* IPC_NOWAIT */
-	{ 0x1000, 10, 8 }, /* SEM_UNDO */
+	{ 0x1000, 0, 8 }, /* SEM_UNDO */
+	{ 0x800, 8, 10 }, /* IPC_NOWAIT */
+};
+static const struct apus_symbol_field semop_flags_fields[] = {
+	{ 0x1000, 0, 1, APUS_NO_TABLE },
 };
 static const uint16_t semop_flags_bits[65] = {
-	0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 2, 2, 2,
+	1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 2, 2, 2, 2,
 	2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2,
 	2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2,
 	2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2,
@@ -8836,9 +8876,9 @@ static const struct apus_symbol shutdown_how_symbols[] = {
 
 /* sigaction_flags: flags */
 static const char sigaction_flags_text[] =
+	"SA_SIGINFO"
 	"SA_NOCLDSTOP"
 	"SA_NOCLDWAIT"
-	"SA_SIGINFO"
 	"SA_UNSUPPORTED"
 	"SA_EXPOSE_TAGBITS"
 	"SA_RESTORER"
@@ -8847,9 +8887,9 @@ static const char sigaction_flags_text[] =
 	"SA_NODEFER"
 	"SA_RESETHAND";
 static const struct apus_symbol sigaction_flags_symbols[] = {
-	{ 0x1, 0, 12 }, /* SA_NOCLDSTOP */
-	{ 0x2, 12, 12 }, /* SA_NOCLDWAIT */
-	{ 0x4, 24, 10 }, /* SA_SIGINFO */
+	{ 0x4, 0, 10 }, /* SA_SIGINFO */
+	{ 0x1, 10, 12 }, /* SA_NOCLDSTOP */
+	{ 0x2, 22, 12 }, /* SA_NOCLDWAIT */
 	{ 0x400, 34, 14 }, /* SA_UNSUPPORTED */
 	{ 0x800, 48, 17 }, /* SA_EXPOSE_TAGBITS */
 	{ 0x4000000, 65, 11 }, /* SA_RESTORER */
@@ -8858,8 +8898,13 @@ static const struct apus_symbol sigaction_flags_symbols[] = {
 	{ 0x40000000, 96, 10 }, /* SA_NODEFER */
 	{ 0x80000000, 106, 12 }, /* SA_RESETHAND */
 };
+static const struct apus_symbol_field sigaction_flags_fields[] = {
+	{ 0x4, 0, 1, APUS_NO_TABLE },
+	{ 0x1, 1, 1, APUS_NO_TABLE },
+	{ 0x2, 2, 1, APUS_NO_TABLE },
+};
 static const uint16_t sigaction_flags_bits[65] = {
-	0, 1, 2, 3, 3, 3, 3, 3, 3, 3, 3, 4, 5, 5, 5, 5,
+	3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 4, 5, 5, 5, 5,
 	5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 6, 7, 8, 8, 9,
 	10, 10, 10, 10, 10, 10, 10, 10, 10, 10, 10, 10, 10, 10, 10, 10,
 	10, 10, 10, 10, 10, 10, 10, 10, 10, 10, 10, 10, 10, 10, 10, 10,
@@ -9066,15 +9111,18 @@ static const struct apus_symbol signal_handler_symbols[] = {
 
 /* signalfd_flags: flags */
 static const char signalfd_flags_text[] =
-	"SFD_NONBLOCK"
-	"SFD_CLOEXEC";
+	"SFD_CLOEXEC"
+	"SFD_NONBLOCK";
 static const struct apus_symbol signalfd_flags_symbols[] = {
-	{ 0x800, 0, 12 }, /* SFD_NONBLOCK */
-	{ 0x80000, 12, 11 }, /* SFD_CLOEXEC */
+	{ 0x80000, 0, 11 }, /* SFD_CLOEXEC */
+	{ 0x800, 11, 12 }, /* SFD_NONBLOCK */
+};
+static const struct apus_symbol_field signalfd_flags_fields[] = {
+	{ 0x80000, 0, 1, APUS_NO_TABLE },
 };
 static const uint16_t signalfd_flags_bits[65] = {
-	0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1,
-	1, 1, 1, 1, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2,
+	1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 2, 2, 2, 2,
+	2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2,
 	2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2,
 	2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2,
 	2,
@@ -9455,8 +9503,8 @@ static const char socket_type_text[] =
 	"SOCK_SEQPACKET"
 	"SOCK_DCCP"
 	"SOCK_PACKET"
-	"SOCK_NONBLOCK"
-	"SOCK_CLOEXEC";
+	"SOCK_CLOEXEC"
+	"SOCK_NONBLOCK";
 static const struct apus_symbol socket_type_symbols[] = {
 	{ 0x1, 0, 11 }, /* SOCK_STREAM */
 	{ 0x2, 11, 10 }, /* SOCK_DGRAM */
@@ -9465,15 +9513,16 @@ static const struct apus_symbol socket_type_symbols[] = {
 	{ 0x5, 37, 14 }, /* SOCK_SEQPACKET */
 	{ 0x6, 51, 9 }, /* SOCK_DCCP */
 	{ 0xa, 60, 11 }, /* SOCK_PACKET */
-	{ 0x800, 71, 13 }, /* SOCK_NONBLOCK */
-	{ 0x80000, 84, 12 }, /* SOCK_CLOEXEC */
+	{ 0x80000, 71, 12 }, /* SOCK_CLOEXEC */
+	{ 0x800, 83, 13 }, /* SOCK_NONBLOCK */
 };
 static const struct apus_symbol_field socket_type_fields[] = {
 	{ 0xf, 0, 7, APUS_NO_TABLE },
+	{ 0x80000, 7, 1, APUS_NO_TABLE },
 };
 static const uint16_t socket_type_bits[65] = {
-	7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 8, 8, 8, 8,
-	8, 8, 8, 8, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9,
+	8, 8, 8, 8, 8, 8, 8, 8, 8, 8, 8, 8, 9, 9, 9, 9,
+	9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9,
 	9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9,
 	9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9,
 	9,
@@ -10176,15 +10225,18 @@ static const uint16_t timer_flags_bits[65] = {
 
 /* timerfd_create_flags: flags */
 static const char timerfd_create_flags_text[] =
-	"TFD_NONBLOCK"
-	"TFD_CLOEXEC";
+	"TFD_CLOEXEC"
+	"TFD_NONBLOCK";
 static const struct apus_symbol timerfd_create_flags_symbols[] = {
-	{ 0x800, 0, 12 }, /* TFD_NONBLOCK */
-	{ 0x80000, 12, 11 }, /* TFD_CLOEXEC */
+	{ 0x80000, 0, 11 }, /* TFD_CLOEXEC */
+	{ 0x800, 11, 12 }, /* TFD_NONBLOCK */
+};
+static const struct apus_symbol_field timerfd_create_flags_fields[] = {
+	{ 0x80000, 0, 1, APUS_NO_TABLE },
 };
 static const uint16_t timerfd_create_flags_bits[65] = {
-	0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1,
-	1, 1, 1, 1, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2,
+	1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 2, 2, 2, 2,
+	2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2,
 	2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2,
 	2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2,
 	2,
@@ -10759,26 +10811,33 @@ static const struct apus_symbol vt_mode_symbols[] = {
 /* wait_options: flags */
 static const char wait_options_text[] =
 	"WNOHANG"
-	"WSTOPPED"
 	"WEXITED"
-	"WCONTINUED"
-	"WNOWAIT"
-	"__WNOTHREAD"
+	"__WCLONE"
 	"__WALL"
-	"__WCLONE";
+	"__WNOTHREAD"
+	"WSTOPPED"
+	"WCONTINUED"
+	"WNOWAIT";
 static const struct apus_symbol wait_options_symbols[] = {
 	{ 0x1, 0, 7 }, /* WNOHANG */
-	{ 0x2, 7, 8 }, /* WSTOPPED */
-	{ 0x4, 15, 7 }, /* WEXITED */
-	{ 0x8, 22, 10 }, /* WCONTINUED */
-	{ 0x1000000, 32, 7 }, /* WNOWAIT */
-	{ 0x20000000, 39, 11 }, /* __WNOTHREAD */
-	{ 0x40000000, 50, 6 }, /* __WALL */
-	{ 0x80000000, 56, 8 }, /* __WCLONE */
+	{ 0x4, 7, 7 }, /* WEXITED */
+	{ 0x80000000, 14, 8 }, /* __WCLONE */
+	{ 0x40000000, 22, 6 }, /* __WALL */
+	{ 0x20000000, 28, 11 }, /* __WNOTHREAD */
+	{ 0x2, 39, 8 }, /* WSTOPPED */
+	{ 0x8, 47, 10 }, /* WCONTINUED */
+	{ 0x1000000, 57, 7 }, /* WNOWAIT */
+};
+static const struct apus_symbol_field wait_options_fields[] = {
+	{ 0x1, 0, 1, APUS_NO_TABLE },
+	{ 0x4, 1, 1, APUS_NO_TABLE },
+	{ 0x80000000, 2, 1, APUS_NO_TABLE },
+	{ 0x40000000, 3, 1, APUS_NO_TABLE },
+	{ 0x20000000, 4, 1, APUS_NO_TABLE },
 };
 static const uint16_t wait_options_bits[65] = {
-	0, 1, 2, 3, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4,
-	4, 4, 4, 4, 4, 4, 4, 4, 4, 5, 5, 5, 5, 5, 6, 7,
+	5, 5, 6, 6, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7,
+	7, 7, 7, 7, 7, 7, 7, 7, 7, 8, 8, 8, 8, 8, 8, 8,
 	8, 8, 8, 8, 8, 8, 8, 8, 8, 8, 8, 8, 8, 8, 8, 8,
 	8, 8, 8, 8, 8, 8, 8, 8, 8, 8, 8, 8, 8, 8, 8, 8,
 	8,
@@ -10932,8 +10991,8 @@ static const uint16_t xfs_quota_type_bits[65] = {
 };
 
 static const struct apus_symbol_table tables[] = {
-	{ .name = "accept_flags", .name_length = 12, .kind = APUS_FLAGS, .text = accept_flags_text, .symbols = accept_flags_symbols, .count = 2, .first = 0, .end = 2, .zero = APUS_NO_SYMBOL, .bits = accept_flags_bits },
-	{ .name = "access_mode", .name_length = 11, .kind = APUS_FLAGS, .text = access_mode_text, .symbols = access_mode_symbols, .count = 4, .first = 0, .end = 3, .zero = 3, .bits = access_mode_bits },
+	{ .name = "accept_flags", .name_length = 12, .kind = APUS_FLAGS, .text = accept_flags_text, .symbols = accept_flags_symbols, .count = 2, .first = 1, .end = 2, .zero = APUS_NO_SYMBOL, .bits = accept_flags_bits, .fields = accept_flags_fields, .leading = 1, .field_count = 1 },
+	{ .name = "access_mode", .name_length = 11, .kind = APUS_FLAGS, .text = access_mode_text, .symbols = access_mode_symbols, .count = 4, .first = 2, .end = 3, .zero = 3, .bits = access_mode_bits, .fields = access_mode_fields, .leading = 2, .field_count = 2 },
 	{ .name = "arch_prctl_option", .name_length = 17, .kind = APUS_ENUM, .text = arch_prctl_option_text, .symbols = arch_prctl_option_symbols, .count = 23, .first = 0, .end = 23, .zero = APUS_NO_SYMBOL },
 	{ .name = "at_flags", .name_length = 8, .kind = APUS_FLAGS, .text = at_flags_text, .symbols = at_flags_symbols, .count = 4, .first = 0, .end = 4, .zero = APUS_NO_SYMBOL, .bits = at_flags_bits },
 	{ .name = "at_flags_access", .name_length = 15, .kind = APUS_FLAGS, .text = at_flags_access_text, .symbols = at_flags_access_symbols, .count = 3, .first = 0, .end = 3, .zero = APUS_NO_SYMBOL, .bits = at_flags_access_bits },
@@ -10968,12 +11027,12 @@ static const struct apus_symbol_table tables[] = {
 	{ .name = "child_code", .name_length = 10, .kind = APUS_ENUM, .text = child_code_text, .symbols = child_code_symbols, .count = 6, .first = 0, .end = 6, .zero = APUS_NO_SYMBOL },
 	{ .name = "clock", .name_length = 5, .kind = APUS_ENUM, .text = clock_text, .symbols = clock_symbols, .count = 13, .first = 0, .end = 13, .zero = APUS_NO_SYMBOL },
 	{ .name = "cloexec_flags", .name_length = 13, .kind = APUS_FLAGS, .text = cloexec_flags_text, .symbols = cloexec_flags_symbols, .count = 1, .first = 0, .end = 1, .zero = APUS_NO_SYMBOL, .bits = cloexec_flags_bits },
-	{ .name = "clone3_flags", .name_length = 12, .kind = APUS_FLAGS, .text = clone3_flags_text, .symbols = clone3_flags_symbols, .count = 27, .first = 0, .end = 27, .zero = APUS_NO_SYMBOL, .bits = clone3_flags_bits },
+	{ .name = "clone3_flags", .name_length = 12, .kind = APUS_FLAGS, .text = clone3_flags_text, .symbols = clone3_flags_symbols, .count = 27, .first = 3, .end = 27, .zero = APUS_NO_SYMBOL, .bits = clone3_flags_bits, .fields = clone3_flags_fields, .leading = 0, .field_count = 3 },
 	{ .name = "clone_flags", .name_length = 11, .kind = APUS_FLAGS, .text = clone_flags_text, .symbols = clone_flags_symbols, .count = 24, .first = 0, .end = 24, .zero = APUS_NO_SYMBOL, .bits = clone_flags_bits, .fields = clone_flags_fields, .leading = 0, .field_count = 1 },
 	{ .name = "close_range_flags", .name_length = 17, .kind = APUS_FLAGS, .text = close_range_flags_text, .symbols = close_range_flags_symbols, .count = 2, .first = 0, .end = 2, .zero = APUS_NO_SYMBOL, .bits = close_range_flags_bits },
 	{ .name = "console_mode", .name_length = 12, .kind = APUS_ENUM, .text = console_mode_text, .symbols = console_mode_symbols, .count = 2, .first = 0, .end = 2, .zero = APUS_NO_SYMBOL },
 	{ .name = "control_message", .name_length = 15, .kind = APUS_ENUM, .text = control_message_text, .symbols = control_message_symbols, .count = 16, .first = 0, .end = 16, .zero = APUS_NO_SYMBOL },
-	{ .name = "delete_module_flags", .name_length = 19, .kind = APUS_FLAGS, .text = delete_module_flags_text, .symbols = delete_module_flags_symbols, .count = 2, .first = 0, .end = 2, .zero = APUS_NO_SYMBOL, .bits = delete_module_flags_bits },
+	{ .name = "delete_module_flags", .name_length = 19, .kind = APUS_FLAGS, .text = delete_module_flags_text, .symbols = delete_module_flags_symbols, .count = 2, .first = 1, .end = 2, .zero = APUS_NO_SYMBOL, .bits = delete_module_flags_bits, .fields = delete_module_flags_fields, .leading = 1, .field_count = 1 },
 	{ .name = "descriptor_flags", .name_length = 16, .kind = APUS_FLAGS, .text = descriptor_flags_text, .symbols = descriptor_flags_symbols, .count = 1, .first = 0, .end = 1, .zero = APUS_NO_SYMBOL, .bits = descriptor_flags_bits },
 	{ .name = "elf_note", .name_length = 8, .kind = APUS_ENUM, .text = elf_note_text, .symbols = elf_note_symbols, .count = 9, .first = 0, .end = 9, .zero = APUS_NO_SYMBOL },
 	{ .name = "epoll_create_flags", .name_length = 18, .kind = APUS_FLAGS, .text = epoll_create_flags_text, .symbols = epoll_create_flags_symbols, .count = 1, .first = 0, .end = 1, .zero = APUS_NO_SYMBOL, .bits = epoll_create_flags_bits },
@@ -10981,12 +11040,12 @@ static const struct apus_symbol_table tables[] = {
 	{ .name = "epoll_operation", .name_length = 15, .kind = APUS_ENUM, .text = epoll_operation_text, .symbols = epoll_operation_symbols, .count = 3, .first = 0, .end = 3, .zero = APUS_NO_SYMBOL },
 	{ .name = "errno", .name_length = 5, .kind = APUS_ENUM, .text = errno_text, .symbols = errno_symbols, .count = 137, .first = 0, .end = 137, .zero = APUS_NO_SYMBOL },
 	{ .name = "ethernet_protocol", .name_length = 17, .kind = APUS_ENUM, .text = ethernet_protocol_text, .symbols = ethernet_protocol_symbols, .count = 101, .first = 0, .end = 101, .zero = APUS_NO_SYMBOL },
-	{ .name = "eventfd_flags", .name_length = 13, .kind = APUS_FLAGS, .text = eventfd_flags_text, .symbols = eventfd_flags_symbols, .count = 3, .first = 0, .end = 3, .zero = APUS_NO_SYMBOL, .bits = eventfd_flags_bits },
+	{ .name = "eventfd_flags", .name_length = 13, .kind = APUS_FLAGS, .text = eventfd_flags_text, .symbols = eventfd_flags_symbols, .count = 3, .first = 2, .end = 3, .zero = APUS_NO_SYMBOL, .bits = eventfd_flags_bits, .fields = eventfd_flags_fields, .leading = 2, .field_count = 2 },
 	{ .name = "fadvise_advice", .name_length = 14, .kind = APUS_ENUM, .text = fadvise_advice_text, .symbols = fadvise_advice_symbols, .count = 6, .first = 0, .end = 6, .zero = APUS_NO_SYMBOL },
 	{ .name = "fallocate_mode", .name_length = 14, .kind = APUS_FLAGS, .text = fallocate_mode_text, .symbols = fallocate_mode_symbols, .count = 8, .first = 0, .end = 8, .zero = APUS_NO_SYMBOL, .bits = fallocate_mode_bits },
 	{ .name = "fanotify_init_flags", .name_length = 19, .kind = APUS_FLAGS, .text = fanotify_init_flags_text, .symbols = fanotify_init_flags_symbols, .count = 16, .first = 3, .end = 16, .zero = APUS_NO_SYMBOL, .bits = fanotify_init_flags_bits, .fields = fanotify_init_flags_fields, .leading = 1, .field_count = 1 },
 	{ .name = "fanotify_mark_flags", .name_length = 19, .kind = APUS_FLAGS, .text = fanotify_mark_flags_text, .symbols = fanotify_mark_flags_symbols, .count = 12, .first = 0, .end = 12, .zero = APUS_NO_SYMBOL, .bits = fanotify_mark_flags_bits },
-	{ .name = "fanotify_mask", .name_length = 13, .kind = APUS_FLAGS, .text = fanotify_mask_text, .symbols = fanotify_mask_symbols, .count = 24, .first = 0, .end = 24, .zero = APUS_NO_SYMBOL, .bits = fanotify_mask_bits },
+	{ .name = "fanotify_mask", .name_length = 13, .kind = APUS_FLAGS, .text = fanotify_mask_text, .symbols = fanotify_mask_symbols, .count = 24, .first = 2, .end = 24, .zero = APUS_NO_SYMBOL, .bits = fanotify_mask_bits, .fields = fanotify_mask_fields, .leading = 0, .field_count = 2 },
 	{ .name = "fcntl_command", .name_length = 13, .kind = APUS_ENUM, .text = fcntl_command_text, .symbols = fcntl_command_symbols, .count = 38, .first = 0, .end = 38, .zero = APUS_NO_SYMBOL },
 	{ .name = "fiemap_flags", .name_length = 12, .kind = APUS_FLAGS, .text = fiemap_flags_text, .symbols = fiemap_flags_symbols, .count = 3, .first = 0, .end = 3, .zero = APUS_NO_SYMBOL, .bits = fiemap_flags_bits },
 	{ .name = "file_flags", .name_length = 10, .kind = APUS_FLAGS, .text = file_flags_text, .symbols = file_flags_symbols, .count = 30, .first = 0, .end = 29, .zero = APUS_NO_SYMBOL, .bits = file_flags_bits },
@@ -11071,7 +11130,7 @@ static const struct apus_symbol_table tables[] = {
 	{ .name = "membarrier_flags", .name_length = 16, .kind = APUS_FLAGS, .text = membarrier_flags_text, .symbols = membarrier_flags_symbols, .count = 1, .first = 0, .end = 1, .zero = APUS_NO_SYMBOL, .bits = membarrier_flags_bits },
 	{ .name = "memfd_flags", .name_length = 11, .kind = APUS_FLAGS, .text = memfd_flags_text, .symbols = memfd_flags_symbols, .count = 17, .first = 12, .end = 17, .zero = APUS_NO_SYMBOL, .bits = memfd_flags_bits, .fields = memfd_flags_fields, .leading = 0, .field_count = 1 },
 	{ .name = "mempolicy_get_flags", .name_length = 19, .kind = APUS_FLAGS, .text = mempolicy_get_flags_text, .symbols = mempolicy_get_flags_symbols, .count = 3, .first = 0, .end = 3, .zero = APUS_NO_SYMBOL, .bits = mempolicy_get_flags_bits },
-	{ .name = "mempolicy_mode", .name_length = 14, .kind = APUS_FLAGS, .text = mempolicy_mode_text, .symbols = mempolicy_mode_symbols, .count = 10, .first = 7, .end = 10, .zero = APUS_NO_SYMBOL, .bits = mempolicy_mode_bits, .fields = mempolicy_mode_fields, .leading = 1, .field_count = 1 },
+	{ .name = "mempolicy_mode", .name_length = 14, .kind = APUS_FLAGS, .text = mempolicy_mode_text, .symbols = mempolicy_mode_symbols, .count = 10, .first = 9, .end = 10, .zero = APUS_NO_SYMBOL, .bits = mempolicy_mode_bits, .fields = mempolicy_mode_fields, .leading = 1, .field_count = 3 },
 	{ .name = "mempolicy_move_flags", .name_length = 20, .kind = APUS_FLAGS, .text = mempolicy_move_flags_text, .symbols = mempolicy_move_flags_symbols, .count = 4, .first = 0, .end = 4, .zero = APUS_NO_SYMBOL, .bits = mempolicy_move_flags_bits },
 	{ .name = "message_flags", .name_length = 13, .kind = APUS_FLAGS, .text = message_flags_text, .symbols = message_flags_symbols, .count = 24, .first = 0, .end = 24, .zero = APUS_NO_SYMBOL, .bits = message_flags_bits },
 	{ .name = "mlock2_flags", .name_length = 12, .kind = APUS_FLAGS, .text = mlock2_flags_text, .symbols = mlock2_flags_symbols, .count = 1, .first = 0, .end = 1, .zero = APUS_NO_SYMBOL, .bits = mlock2_flags_bits },
@@ -11085,17 +11144,17 @@ static const struct apus_symbol_table tables[] = {
 	{ .name = "move_mount_flags", .name_length = 16, .kind = APUS_FLAGS, .text = move_mount_flags_text, .symbols = move_mount_flags_symbols, .count = 8, .first = 0, .end = 8, .zero = APUS_NO_SYMBOL, .bits = move_mount_flags_bits },
 	{ .name = "mq_flags", .name_length = 8, .kind = APUS_FLAGS, .text = mq_flags_text, .symbols = mq_flags_symbols, .count = 1, .first = 0, .end = 1, .zero = APUS_NO_SYMBOL, .bits = mq_flags_bits },
 	{ .name = "mremap_flags", .name_length = 12, .kind = APUS_FLAGS, .text = mremap_flags_text, .symbols = mremap_flags_symbols, .count = 3, .first = 0, .end = 3, .zero = APUS_NO_SYMBOL, .bits = mremap_flags_bits },
-	{ .name = "msg_flags", .name_length = 9, .kind = APUS_FLAGS, .text = msg_flags_text, .symbols = msg_flags_symbols, .count = 4, .first = 0, .end = 4, .zero = APUS_NO_SYMBOL, .bits = msg_flags_bits },
+	{ .name = "msg_flags", .name_length = 9, .kind = APUS_FLAGS, .text = msg_flags_text, .symbols = msg_flags_symbols, .count = 4, .first = 1, .end = 4, .zero = APUS_NO_SYMBOL, .bits = msg_flags_bits, .fields = msg_flags_fields, .leading = 0, .field_count = 1 },
 	{ .name = "msgctl_command", .name_length = 14, .kind = APUS_FLAGS, .text = msgctl_command_text, .symbols = msgctl_command_symbols, .count = 1, .first = 0, .end = 1, .zero = APUS_NO_SYMBOL, .bits = msgctl_command_bits, .fields = msgctl_command_fields, .leading = 0, .field_count = 1 },
 	{ .name = "msgctl_operation", .name_length = 16, .kind = APUS_ENUM, .text = msgctl_operation_text, .symbols = msgctl_operation_symbols, .count = 7, .first = 0, .end = 7, .zero = APUS_NO_SYMBOL },
-	{ .name = "msync_flags", .name_length = 11, .kind = APUS_FLAGS, .text = msync_flags_text, .symbols = msync_flags_symbols, .count = 3, .first = 0, .end = 3, .zero = APUS_NO_SYMBOL, .bits = msync_flags_bits },
+	{ .name = "msync_flags", .name_length = 11, .kind = APUS_FLAGS, .text = msync_flags_text, .symbols = msync_flags_symbols, .count = 3, .first = 1, .end = 3, .zero = APUS_NO_SYMBOL, .bits = msync_flags_bits, .fields = msync_flags_fields, .leading = 1, .field_count = 1 },
 	{ .name = "namespace_types", .name_length = 15, .kind = APUS_FLAGS, .text = namespace_types_text, .symbols = namespace_types_symbols, .count = 8, .first = 0, .end = 8, .zero = APUS_NO_SYMBOL, .bits = namespace_types_bits },
 	{ .name = "netlink_option", .name_length = 14, .kind = APUS_ENUM, .text = netlink_option_text, .symbols = netlink_option_symbols, .count = 12, .first = 0, .end = 12, .zero = APUS_NO_SYMBOL },
 	{ .name = "netlink_protocol", .name_length = 16, .kind = APUS_ENUM, .text = netlink_protocol_text, .symbols = netlink_protocol_symbols, .count = 21, .first = 0, .end = 21, .zero = APUS_NO_SYMBOL },
 	{ .name = "notify_events", .name_length = 13, .kind = APUS_FLAGS, .text = notify_events_text, .symbols = notify_events_symbols, .count = 7, .first = 0, .end = 7, .zero = APUS_NO_SYMBOL, .bits = notify_events_bits },
-	{ .name = "open_flags", .name_length = 10, .kind = APUS_FLAGS, .text = open_flags_text, .symbols = open_flags_symbols, .count = 22, .first = 4, .end = 22, .zero = APUS_NO_SYMBOL, .bits = open_flags_bits, .fields = open_flags_fields, .leading = 1, .field_count = 1 },
+	{ .name = "open_flags", .name_length = 10, .kind = APUS_FLAGS, .text = open_flags_text, .symbols = open_flags_symbols, .count = 22, .first = 7, .end = 22, .zero = APUS_NO_SYMBOL, .bits = open_flags_bits, .fields = open_flags_fields, .leading = 1, .field_count = 3 },
 	{ .name = "open_resolve", .name_length = 12, .kind = APUS_FLAGS, .text = open_resolve_text, .symbols = open_resolve_symbols, .count = 6, .first = 0, .end = 6, .zero = APUS_NO_SYMBOL, .bits = open_resolve_bits },
-	{ .name = "open_tree_flags", .name_length = 15, .kind = APUS_FLAGS, .text = open_tree_flags_text, .symbols = open_tree_flags_symbols, .count = 7, .first = 0, .end = 7, .zero = APUS_NO_SYMBOL, .bits = open_tree_flags_bits },
+	{ .name = "open_tree_flags", .name_length = 15, .kind = APUS_FLAGS, .text = open_tree_flags_text, .symbols = open_tree_flags_symbols, .count = 7, .first = 2, .end = 7, .zero = APUS_NO_SYMBOL, .bits = open_tree_flags_bits, .fields = open_tree_flags_fields, .leading = 2, .field_count = 2 },
 	{ .name = "owner_type", .name_length = 10, .kind = APUS_ENUM, .text = owner_type_text, .symbols = owner_type_symbols, .count = 3, .first = 0, .end = 3, .zero = APUS_NO_SYMBOL },
 	{ .name = "packet_option", .name_length = 13, .kind = APUS_ENUM, .text = packet_option_text, .symbols = packet_option_symbols, .count = 23, .first = 0, .end = 23, .zero = APUS_NO_SYMBOL },
 	{ .name = "packet_type", .name_length = 11, .kind = APUS_ENUM, .text = packet_type_text, .symbols = packet_type_symbols, .count = 8, .first = 0, .end = 8, .zero = APUS_NO_SYMBOL },
@@ -11161,25 +11220,25 @@ static const struct apus_symbol_table tables[] = {
 	{ .name = "segv_code", .name_length = 9, .kind = APUS_ENUM, .text = segv_code_text, .symbols = segv_code_symbols, .count = 9, .first = 0, .end = 9, .zero = APUS_NO_SYMBOL },
 	{ .name = "semctl_command", .name_length = 14, .kind = APUS_FLAGS, .text = semctl_command_text, .symbols = semctl_command_symbols, .count = 1, .first = 0, .end = 1, .zero = APUS_NO_SYMBOL, .bits = semctl_command_bits, .fields = semctl_command_fields, .leading = 0, .field_count = 1 },
 	{ .name = "semctl_operation", .name_length = 16, .kind = APUS_ENUM, .text = semctl_operation_text, .symbols = semctl_operation_symbols, .count = 14, .first = 0, .end = 14, .zero = APUS_NO_SYMBOL },
-	{ .name = "semop_flags", .name_length = 11, .kind = APUS_FLAGS, .text = semop_flags_text, .symbols = semop_flags_symbols, .count = 2, .first = 0, .end = 2, .zero = APUS_NO_SYMBOL, .bits = semop_flags_bits },
+	{ .name = "semop_flags", .name_length = 11, .kind = APUS_FLAGS, .text = semop_flags_text, .symbols = semop_flags_symbols, .count = 2, .first = 1, .end = 2, .zero = APUS_NO_SYMBOL, .bits = semop_flags_bits, .fields = semop_flags_fields, .leading = 1, .field_count = 1 },
 	{ .name = "shadow_stack_flags", .name_length = 18, .kind = APUS_FLAGS, .text = shadow_stack_flags_text, .symbols = shadow_stack_flags_symbols, .count = 2, .first = 0, .end = 2, .zero = APUS_NO_SYMBOL, .bits = shadow_stack_flags_bits },
 	{ .name = "shmat_flags", .name_length = 11, .kind = APUS_FLAGS, .text = shmat_flags_text, .symbols = shmat_flags_symbols, .count = 4, .first = 0, .end = 4, .zero = APUS_NO_SYMBOL, .bits = shmat_flags_bits },
 	{ .name = "shmctl_command", .name_length = 14, .kind = APUS_FLAGS, .text = shmctl_command_text, .symbols = shmctl_command_symbols, .count = 1, .first = 0, .end = 1, .zero = APUS_NO_SYMBOL, .bits = shmctl_command_bits, .fields = shmctl_command_fields, .leading = 0, .field_count = 1 },
 	{ .name = "shmctl_operation", .name_length = 16, .kind = APUS_ENUM, .text = shmctl_operation_text, .symbols = shmctl_operation_symbols, .count = 9, .first = 0, .end = 9, .zero = APUS_NO_SYMBOL },
 	{ .name = "shmget_flags", .name_length = 12, .kind = APUS_FLAGS, .text = shmget_flags_text, .symbols = shmget_flags_symbols, .count = 16, .first = 12, .end = 16, .zero = APUS_NO_SYMBOL, .bits = shmget_flags_bits, .fields = shmget_flags_fields, .leading = 0, .field_count = 1 },
 	{ .name = "shutdown_how", .name_length = 12, .kind = APUS_ENUM, .text = shutdown_how_text, .symbols = shutdown_how_symbols, .count = 3, .first = 0, .end = 3, .zero = APUS_NO_SYMBOL },
-	{ .name = "sigaction_flags", .name_length = 15, .kind = APUS_FLAGS, .text = sigaction_flags_text, .symbols = sigaction_flags_symbols, .count = 10, .first = 0, .end = 10, .zero = APUS_NO_SYMBOL, .bits = sigaction_flags_bits },
+	{ .name = "sigaction_flags", .name_length = 15, .kind = APUS_FLAGS, .text = sigaction_flags_text, .symbols = sigaction_flags_symbols, .count = 10, .first = 3, .end = 10, .zero = APUS_NO_SYMBOL, .bits = sigaction_flags_bits, .fields = sigaction_flags_fields, .leading = 0, .field_count = 3 },
 	{ .name = "sigaltstack_flags", .name_length = 17, .kind = APUS_FLAGS, .text = sigaltstack_flags_text, .symbols = sigaltstack_flags_symbols, .count = 3, .first = 0, .end = 3, .zero = APUS_NO_SYMBOL, .bits = sigaltstack_flags_bits },
 	{ .name = "sigevent_notify", .name_length = 15, .kind = APUS_ENUM, .text = sigevent_notify_text, .symbols = sigevent_notify_symbols, .count = 4, .first = 0, .end = 4, .zero = APUS_NO_SYMBOL },
 	{ .name = "signal", .name_length = 6, .kind = APUS_ENUM, .text = signal_text, .symbols = signal_symbols, .count = 64, .first = 0, .end = 64, .zero = APUS_NO_SYMBOL },
 	{ .name = "signal_code", .name_length = 11, .kind = APUS_ENUM, .text = signal_code_text, .symbols = signal_code_symbols, .count = 10, .first = 0, .end = 10, .zero = APUS_NO_SYMBOL },
 	{ .name = "signal_handler", .name_length = 14, .kind = APUS_ENUM, .text = signal_handler_text, .symbols = signal_handler_symbols, .count = 2, .first = 0, .end = 2, .zero = APUS_NO_SYMBOL },
-	{ .name = "signalfd_flags", .name_length = 14, .kind = APUS_FLAGS, .text = signalfd_flags_text, .symbols = signalfd_flags_symbols, .count = 2, .first = 0, .end = 2, .zero = APUS_NO_SYMBOL, .bits = signalfd_flags_bits },
+	{ .name = "signalfd_flags", .name_length = 14, .kind = APUS_FLAGS, .text = signalfd_flags_text, .symbols = signalfd_flags_symbols, .count = 2, .first = 1, .end = 2, .zero = APUS_NO_SYMBOL, .bits = signalfd_flags_bits, .fields = signalfd_flags_fields, .leading = 1, .field_count = 1 },
 	{ .name = "sigprocmask_how", .name_length = 15, .kind = APUS_ENUM, .text = sigprocmask_how_text, .symbols = sigprocmask_how_symbols, .count = 3, .first = 0, .end = 3, .zero = APUS_NO_SYMBOL },
 	{ .name = "socket_family", .name_length = 13, .kind = APUS_ENUM, .text = socket_family_text, .symbols = socket_family_symbols, .count = 46, .first = 0, .end = 46, .zero = APUS_NO_SYMBOL },
 	{ .name = "socket_level", .name_length = 12, .kind = APUS_ENUM, .text = socket_level_text, .symbols = socket_level_symbols, .count = 44, .first = 0, .end = 44, .zero = APUS_NO_SYMBOL },
 	{ .name = "socket_option", .name_length = 13, .kind = APUS_ENUM, .text = socket_option_text, .symbols = socket_option_symbols, .count = 80, .first = 0, .end = 73, .zero = APUS_NO_SYMBOL },
-	{ .name = "socket_type", .name_length = 11, .kind = APUS_FLAGS, .text = socket_type_text, .symbols = socket_type_symbols, .count = 9, .first = 7, .end = 9, .zero = APUS_NO_SYMBOL, .bits = socket_type_bits, .fields = socket_type_fields, .leading = 1, .field_count = 1 },
+	{ .name = "socket_type", .name_length = 11, .kind = APUS_FLAGS, .text = socket_type_text, .symbols = socket_type_symbols, .count = 9, .first = 8, .end = 9, .zero = APUS_NO_SYMBOL, .bits = socket_type_bits, .fields = socket_type_fields, .leading = 2, .field_count = 2 },
 	{ .name = "socketcall", .name_length = 10, .kind = APUS_ENUM, .text = socketcall_text, .symbols = socketcall_symbols, .count = 20, .first = 0, .end = 20, .zero = APUS_NO_SYMBOL },
 	{ .name = "splice_flags", .name_length = 12, .kind = APUS_FLAGS, .text = splice_flags_text, .symbols = splice_flags_symbols, .count = 4, .first = 0, .end = 4, .zero = APUS_NO_SYMBOL, .bits = splice_flags_bits },
 	{ .name = "statfs_flags", .name_length = 12, .kind = APUS_FLAGS, .text = statfs_flags_text, .symbols = statfs_flags_symbols, .count = 11, .first = 0, .end = 11, .zero = APUS_NO_SYMBOL, .bits = statfs_flags_bits },
@@ -11200,7 +11259,7 @@ static const struct apus_symbol_table tables[] = {
 	{ .name = "termios_local", .name_length = 13, .kind = APUS_FLAGS, .text = termios_local_text, .symbols = termios_local_symbols, .count = 16, .first = 0, .end = 16, .zero = APUS_NO_SYMBOL, .bits = termios_local_bits },
 	{ .name = "termios_output", .name_length = 14, .kind = APUS_FLAGS, .text = termios_output_text, .symbols = termios_output_symbols, .count = 24, .first = 16, .end = 24, .zero = APUS_NO_SYMBOL, .bits = termios_output_bits, .fields = termios_output_fields, .leading = 6, .field_count = 6 },
 	{ .name = "timer_flags", .name_length = 11, .kind = APUS_FLAGS, .text = timer_flags_text, .symbols = timer_flags_symbols, .count = 1, .first = 0, .end = 1, .zero = APUS_NO_SYMBOL, .bits = timer_flags_bits },
-	{ .name = "timerfd_create_flags", .name_length = 20, .kind = APUS_FLAGS, .text = timerfd_create_flags_text, .symbols = timerfd_create_flags_symbols, .count = 2, .first = 0, .end = 2, .zero = APUS_NO_SYMBOL, .bits = timerfd_create_flags_bits },
+	{ .name = "timerfd_create_flags", .name_length = 20, .kind = APUS_FLAGS, .text = timerfd_create_flags_text, .symbols = timerfd_create_flags_symbols, .count = 2, .first = 1, .end = 2, .zero = APUS_NO_SYMBOL, .bits = timerfd_create_flags_bits, .fields = timerfd_create_flags_fields, .leading = 1, .field_count = 1 },
 	{ .name = "timerfd_settime_flags", .name_length = 21, .kind = APUS_FLAGS, .text = timerfd_settime_flags_text, .symbols = timerfd_settime_flags_symbols, .count = 2, .first = 0, .end = 2, .zero = APUS_NO_SYMBOL, .bits = timerfd_settime_flags_bits },
 	{ .name = "timex_modes", .name_length = 11, .kind = APUS_FLAGS, .text = timex_modes_text, .symbols = timex_modes_symbols, .count = 11, .first = 0, .end = 11, .zero = APUS_NO_SYMBOL, .bits = timex_modes_bits },
 	{ .name = "timex_status", .name_length = 12, .kind = APUS_FLAGS, .text = timex_status_text, .symbols = timex_status_symbols, .count = 16, .first = 0, .end = 16, .zero = APUS_NO_SYMBOL, .bits = timex_status_bits },
@@ -11223,7 +11282,7 @@ static const struct apus_symbol_table tables[] = {
 	{ .name = "vm86_function", .name_length = 13, .kind = APUS_ENUM, .text = vm86_function_text, .symbols = vm86_function_symbols, .count = 7, .first = 0, .end = 7, .zero = APUS_NO_SYMBOL },
 	{ .name = "vma_flags", .name_length = 9, .kind = APUS_FLAGS, .text = vma_flags_text, .symbols = vma_flags_symbols, .count = 30, .first = 0, .end = 30, .zero = APUS_NO_SYMBOL, .bits = vma_flags_bits },
 	{ .name = "vt_mode", .name_length = 7, .kind = APUS_ENUM, .text = vt_mode_text, .symbols = vt_mode_symbols, .count = 3, .first = 0, .end = 3, .zero = APUS_NO_SYMBOL },
-	{ .name = "wait_options", .name_length = 12, .kind = APUS_FLAGS, .text = wait_options_text, .symbols = wait_options_symbols, .count = 8, .first = 0, .end = 8, .zero = APUS_NO_SYMBOL, .bits = wait_options_bits },
+	{ .name = "wait_options", .name_length = 12, .kind = APUS_FLAGS, .text = wait_options_text, .symbols = wait_options_symbols, .count = 8, .first = 5, .end = 8, .zero = APUS_NO_SYMBOL, .bits = wait_options_bits, .fields = wait_options_fields, .leading = 2, .field_count = 5 },
 	{ .name = "waitid_type", .name_length = 11, .kind = APUS_ENUM, .text = waitid_type_text, .symbols = waitid_type_symbols, .count = 4, .first = 0, .end = 4, .zero = APUS_NO_SYMBOL },
 	{ .name = "whence", .name_length = 6, .kind = APUS_ENUM, .text = whence_text, .symbols = whence_symbols, .count = 5, .first = 0, .end = 5, .zero = APUS_NO_SYMBOL },
 	{ .name = "write_hint", .name_length = 10, .kind = APUS_ENUM, .text = write_hint_text, .symbols = write_hint_symbols, .count = 6, .first = 0, .end = 6, .zero = APUS_NO_SYMBOL },

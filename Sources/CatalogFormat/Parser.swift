@@ -19,7 +19,7 @@ public struct CatalogError: Error, CustomStringConvertible {
 /// field NAME: TYPE<TABLE> TAGS | meaning
 ///
 /// struct NAME BYTES [any] [= WHAT IT IS IN C]
-/// member NAME: TYPE<TABLE> OFFSET [= ITS NAME IN C]
+/// member NAME: TYPE<TABLE> OFFSET [if MEMBER FLAG|FLAG, if no MEMBER] [= ITS NAME IN C]
 ///
 /// form CALL... by ARGUMENT<TABLE> [& MASK]
 /// case NAME... [by ARGUMENT<TABLE> [& MASK]] : ARGUMENT, ARGUMENT: TYPE<TABLE>{OPTIONS}... [= TABLE]
@@ -154,12 +154,14 @@ public struct CatalogParser {
             throw fault("'member' needs a struct line above it")
         }
         let words = StructureDefinition.layout(cut(text, at: " "))
-        guard words.count == 3, words[0].utf8.last == UInt8(ascii: ":") else {
+        guard words.count == 3 || words.count > 3 && words[3] == "if", words[0].utf8.last == UInt8(ascii: ":")
+        else {
             throw fault("a member is 'member NAME: TYPE OFFSET'")
         }
         let (spelling, options) = try cutOptions(words[1])
         let (type, named) = try cutTable(spelling)
-        let message = structures[name]?.add(words[0].dropLast(), type, named: named, options, words[2])
+        let message = structures[name]?.add(
+            words[0].dropLast(), type, named: named, options, Array(words[2...]))
         if let message { throw fault(message) }
     }
 

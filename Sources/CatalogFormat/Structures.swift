@@ -37,6 +37,29 @@ public enum MemberChange: String, Sendable {
     case left
 }
 
+/// On what of the same structure it depends whether a member means anything.
+public enum MemberCondition: Sendable, Equatable {
+    /// One of these bits of a member is set, by their names in its table.
+    case anyOf([String], of: String)
+    /// A member is 0.
+    case without(String)
+
+    /// `flags CLONE_PIDFD|CLONE_SETTLS`, `no st_rdev`.
+    init?(_ words: [Substring]) {
+        guard words.count == 2 else { return nil }
+        self =
+            words[0] == "no"
+            ? .without(String(words[1]))
+            : .anyOf(words[1].split(separator: "|").map { String($0) }, of: String(words[0]))
+    }
+
+    fileprivate var member: String {
+        switch self {
+        case .anyOf(_, let member), .without(let member): member
+        }
+    }
+}
+
 /// A piece of a structure.
 public struct StructureMember: Sendable {
     /// Empty for what is no structure but a single value.
@@ -51,6 +74,8 @@ public struct StructureMember: Sendable {
     /// It means nothing where the call that changes the structure failed.
     public let isOfSuccess: Bool
     public let change: MemberChange?
+    /// People are not shown it elsewhere.
+    public let condition: MemberCondition?
     /// What a pointer leads to, where it names a structure.
     public internal(set) var structure: StructureDefinition?
 
@@ -175,10 +200,12 @@ extension StructureDefinition {
 
     /// Adds a member: `NAME: TYPE OFFSET`, where `-` is the name of what has none, `NAME?` is not shown when it
     /// is 0, and `NAME!` not where the call failed that was to write it. `named` is the table or structure that stood behind
-    /// the type, `options` what stood in braces: `room` or `left` for a number. Returns what is wrong, or nothing.
+    /// the type, `options` what stood in braces: `room` or `left` for a number. Behind the offset may stand when people are
+    /// shown it: `if flags CLONE_PIDFD`, `if no st_rdev`, of a member above. Returns what is wrong, or nothing.
     mutating func add(
-        _ name: Substring, _ type: Substring, named: String?, _ options: [Substring], _ offset: Substring?
+        _ name: Substring, _ type: Substring, named: String?, _ options: [Substring], _ words: [Substring]
     ) -> String? {
+        let offset = words.first, condition = words.count < 2 ? nil : MemberCondition(Array(words[2...]))
         let isOfSuccess = name.hasSuffix("!")
         let unmarked = isOfSuccess ? name.dropLast() : name
         let isShownIfSet = unmarked.hasSuffix("?")
@@ -195,6 +222,17 @@ extension StructureDefinition {
         guard let offset = offset.flatMap({ Int($0) }), offset >= 0, offset <= size - kind.size else {
             return
                 "a member is 'member NAME: TYPE OFFSET', and all of it lies in the \(size) bytes of \(self.name)"
+        }
+        guard words.count < 2 || words[1] == "if" && condition != nil else {
+            return "behind the offset stands nothing, or 'if MEMBER FLAG|FLAG', or 'if no MEMBER'"
+        }
+        if let condition {
+            let member = members.first { $0.name == condition.member }
+            var isTable = true
+            if case .anyOf = condition { isTable = member?.symbols != nil }
+            guard let member, isTable, member.type.size <= 8 else {
+                return "'\(condition.member)' is no number above '\(name)' that says whether it is shown"
+            }
         }
         guard members.count < Self.limits.members else {
             return "\(self.name) has more than \(Self.limits.members) members"
@@ -223,7 +261,7 @@ extension StructureDefinition {
         members.append(
             StructureMember(
                 name: name == "-" ? "" : String(name), type: kind, symbols: symbols, offset: offset,
-                isShownIfSet: isShownIfSet, isOfSuccess: isOfSuccess, change: change))
+                isShownIfSet: isShownIfSet, isOfSuccess: isOfSuccess, change: change, condition: condition))
         return nil
     }
 

@@ -115,6 +115,7 @@ final class EventLayout {
     /// What a call returns where it does not fail.
     let result: CallResult
     private let isWaitid: Bool
+    let isClone: Bool
     /// Of the calls about capabilities, what the first version has of their sets.
     private let firstCapabilities: StructureLayout?
     /// The most that all the words of numbers take.
@@ -135,6 +136,7 @@ final class EventLayout {
         }
         self.result = result
         isWaitid = event.name == "waitid"
+        isClone = event.name == "clone"
         let capabilities = ["capget", "capset"].contains(event.name) ? event.fields[1].structure : nil
         firstCapabilities = capabilities.map { StructureLayout($0, bytes: $0.size / 2) }
         used = form?.arguments.map(\.index) ?? Array(fields.indices)
@@ -195,6 +197,7 @@ enum CallResult {
         switch call {
         case "mmap", "mmap2", "brk", "mremap", "shmat": self = .address
         case "umask": self = .mode
+        case "rt_sigtimedwait": self = ResultWords("signal").map { .named($0) } ?? .number
         case "select", "pselect6", "poll", "ppoll": self = .waiting
         default: self = .number
         }

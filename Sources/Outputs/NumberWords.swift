@@ -29,6 +29,8 @@ enum NumberWords {
     case hexadecimal(width: Int)
     /// An address in an argument that may be a number as well.
     case address
+    /// What a program keeps with a descriptor that it polls: a number of 32 bits or of 64 (`epoll_data_t`).
+    case epollData
     /// What FUTEX_WAKE_OP does: names of operations, and of comparisons.
     case wake(SymbolTable, SymbolTable)
     /// Most of something: a number that is a multiple of 1,024 as a product, and the largest by this name.
@@ -37,6 +39,7 @@ enum NumberWords {
     /// Ways of the catalogue that are no tables.
     private static let ways: [String: NumberWords] = [
         "fd": .none, "dir_fd": .directory, "address": .address, "device": .device, "id": .id,
+        "epoll_data": .epollData,
         "limit": .limit("RLIM_INFINITY"), "limit64": .limit("RLIM64_INFINITY"),
     ]
     /// The table of `errno`, of which failed calls return the negative.
@@ -97,7 +100,7 @@ enum NumberWords {
         case .none: 0
         case .names(_, _, let room, _): room
         case .result, .mode, .permissions, .device, .id, .descriptor, .directory, .hexadecimal, .address,
-            .limit:
+            .epollData, .limit:
             48
         case .wake, .ioPriority, .packetProtocol: 128
         }
@@ -131,6 +134,12 @@ enum NumberWords {
         case .hexadecimal(let width): buffer.append(bits: value & (.max >> UInt64(64 - width)))
         case .address:
             if value == 0 { buffer.append("NULL") } else { buffer.append(hexadecimal: value) }
+        case .epollData:
+            buffer.append("{u32=")
+            buffer.append(decimal: value & 0xffff_ffff)
+            buffer.append(", u64=")
+            buffer.append(decimal: value)
+            buffer.append("}")
         case .limit(let infinity):
             if value == .max {
                 buffer.append(infinity)

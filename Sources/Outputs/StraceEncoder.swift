@@ -99,7 +99,11 @@ public struct StraceEncoder: ~Copyable {
     ) {
         let count = layout.fields.count - 1
         buffer.append("(")
-        append(fieldsOf: event, layout, count: count, isNamed: false, &buffer)
+        if layout.isClone {
+            append(argumentsOfClone: event, layout, count, &buffer)
+        } else {
+            append(fieldsOf: event, layout, count: count, isNamed: false, &buffer)
+        }
         buffer.append(") = ")
         guard returns, let value = event.value(count) else { return buffer.append("?") }
         let result = Int64(bitPattern: value)
@@ -177,21 +181,49 @@ public struct StraceEncoder: ~Copyable {
                 buffer.append(argument.name)
                 buffer.append("=")
             }
-            buffer.reserve(argument.words.room + after)
-            if argument.words.append(value, to: &buffer) {
-                append(descriptor: number, event, after, &buffer)
+            append(field: number, value, event, layout, count: count, after, &buffer)
+        }
+    }
+
+    /// What strace names them, in its order, and the flags without which the call does not look at them.
+    private static let argumentsOfClone: [(label: StaticString, index: Int, flags: UInt64)] = [
+        ("child_stack=", 1, .max), (", flags=", 0, .max),
+        (", parent_tid=", 2, 0x10_1000),  // CLONE_PARENT_SETTID, CLONE_PIDFD
+        (", tls=", 4, 0x8_0000),  // CLONE_SETTLS
+        (", child_tidptr=", 3, 0x120_0000),  // CLONE_CHILD_SETTID, CLONE_CHILD_CLEARTID
+    ]
+
+    private func append(
+        argumentsOfClone event: EventView, _ layout: EventLayout, _ count: Int, _ buffer: inout ByteBuffer
+    ) {
+        for (label, index, flags) in Self.argumentsOfClone {
+            guard flags == .max || flags & (event.value(0) ?? 0) != 0, let value = event.value(index) else {
                 continue
             }
-            let structure = layout.structure(of: number, event)
-            if argument.isCountedByResult, value != 0, event.value(count) == 0,
-                argument.type != .string || argument.roomArgument.flatMap({ event.value($0) }) != 0
-            {
-                buffer.append(argument.isArray ? "[]" : "\"\"")
-            } else if argument.structure != nil, structure == nil {
-                append(address: value, &buffer)
-            } else {
-                append(event, number, value, argument, structure, after, &buffer)
-            }
+            buffer.append(label)
+            append(
+                field: index, value, event, layout, count: count, Self.slack + event.byteCount * 8, &buffer)
+        }
+    }
+
+    private func append(
+        field number: Int, _ value: UInt64, _ event: EventView, _ layout: EventLayout, count: Int,
+        _ after: Int, _ buffer: inout ByteBuffer
+    ) {
+        let argument = layout.fields[number]
+        buffer.reserve(argument.words.room + after)
+        if argument.words.append(value, to: &buffer) {
+            return append(descriptor: number, event, after, &buffer)
+        }
+        let structure = layout.structure(of: number, event)
+        if argument.isCountedByResult, value != 0, event.value(count) == 0,
+            argument.type != .string || argument.roomArgument.flatMap({ event.value($0) }) != 0
+        {
+            buffer.append(argument.isArray ? "[]" : "\"\"")
+        } else if argument.structure != nil, structure == nil {
+            append(address: value, &buffer)
+        } else {
+            append(event, number, value, argument, structure, after, &buffer)
         }
     }
 
@@ -361,11 +393,11 @@ extension ByteBuffer {
             case 0x20..<0x7f where !(escapesAngles && (byte == 0x3c || byte == 0x3e)): append(byte)
             default:
                 append("\\")
-                // As short as it can be, but before a digit.
+                // As short as it can be, but before an octal digit.
                 let next =
                     at + 1 < bytes.byteCount
                     ? unsafe bytes.unsafeLoad(fromByteOffset: at + 1, as: UInt8.self) : 0
-                if (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(next) {
+                if (UInt8(ascii: "0")...UInt8(ascii: "7")).contains(next) {
                     append(UInt8(ascii: "0") + byte >> 6)
                     append(UInt8(ascii: "0") + byte >> 3 & 7)
                     append(UInt8(ascii: "0") + byte & 7)

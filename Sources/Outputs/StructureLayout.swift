@@ -1,5 +1,6 @@
 internal import Catalog
 internal import Events
+internal import Symbols
 
 /// A structure of the catalogue as it is printed, with its tables looked up.
 struct StructureLayout {
@@ -12,6 +13,7 @@ struct StructureLayout {
         /// What it is open on is told with it.
         let isDescriptor: Bool
         let change: MemberChange?
+        let condition: Condition?
         /// Where the number stands that said how much room there is for what a pointer leads to.
         let roomAt: Int?
         /// What a pointer leads to, where that is a structure.
@@ -20,6 +22,32 @@ struct StructureLayout {
         let groups: [Int]
         /// Its own name with `=`, or nothing for an element of an array.
         let label: [UInt8]
+    }
+
+    /// When people are shown a member: by the bits of one before it.
+    struct Condition {
+        let member: Int
+        let bits: UInt64
+        let areSet: Bool
+
+        init?(_ condition: MemberCondition?, _ members: [StructureMember]) {
+            switch condition {
+            case .anyOf(let names, let other):
+                guard let index = members.firstIndex(where: { $0.name == other }),
+                    let table = members[index].symbols.flatMap({ SymbolTable.named($0) })
+                else { return nil }
+                (member, areSet) = (index, true)
+                bits = names.reduce(0) { $0 | (table.value(ofName: $1) ?? 0) }
+            case .without(let other):
+                guard let index = members.firstIndex(where: { $0.name == other }) else { return nil }
+                (member, bits, areSet) = (index, .max, false)
+            case nil: return nil
+            }
+        }
+
+        func holds(_ layout: StructureLayout, _ bytes: RawSpan, _ start: Int) -> Bool {
+            ((layout.members[member].number(in: bytes, from: start) ?? 0) & bits != 0) == areSet
+        }
     }
 
     /// A structure or an array in a structure: members whose names begin alike, as `it_value.tv_sec` and `loads[0]`.
@@ -39,6 +67,8 @@ struct StructureLayout {
         case controlMessages
         /// Three sets of capabilities, each in two words.
         case capabilities
+        /// Two times of a file.
+        case fileTimes
         /// What a descriptor below 0 waits for does not count.
         case polled
         /// Bits in words of 64.
@@ -52,6 +82,7 @@ struct StructureLayout {
             case "sigevent": self = .event
             case "control_messages": self = .controlMessages
             case "cap_data": self = .capabilities
+            case "file_times", "file_times_nsec": self = .fileTimes
             case "pollfd": self = .polled
             case "node_set": self = .words
             case "sock_filter": self = .socketFilter
@@ -92,9 +123,10 @@ struct StructureLayout {
         saysSize = definition.name == "perf_event_attr"
         var groups: [Group] = []
         var numbers: [String: Int] = [:]
-        members = definition.members.filter {
+        let shown = definition.members.filter {
             $0.name != without && !(isFailed && $0.isOfSuccess) && $0.offset + $0.type.size <= size
-        }.map { member in
+        }
+        members = shown.map { member in
             var (inside, path, rest) = ([Int](), "", Substring(member.name))
             var isElement = false
             while let end = rest.firstIndex(where: { $0 == "." || $0 == "[" }) {
@@ -116,7 +148,8 @@ struct StructureLayout {
                 name: Array(member.name.utf8), type: member.type, words: NumberWords(member),
                 offset: member.offset,
                 isShownIfSet: member.isShownIfSet, isDescriptor: tellsDescriptors && member.isDescriptor,
-                change: member.change, roomAt: definition.room(of: member),
+                change: member.change, condition: Condition(member.condition, shown),
+                roomAt: definition.room(of: member),
                 target: member.structure.map { StructureLayout($0) },
                 groups: inside,
                 label: isElement ? [] : Array("\(rest)=".utf8))
@@ -131,7 +164,7 @@ struct StructureLayout {
             case .controlMessages: ControlMessages.room(size)
             case .capabilities: CapabilityText.room
             case .socketFilter, .seccompFilter: FilterText.room
-            case .members, .polled, .words: 0
+            case .members, .fileTimes, .polled, .words: 0
             }
         room =
             least + members.reduce(8) { $0 + 2 * $1.name.count + 16 + $1.room }

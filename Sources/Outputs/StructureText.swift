@@ -102,6 +102,7 @@ extension ByteBuffer {
         case .signal: SignalInformation.shared.append(one, to: &self)
         case .event: SignalInformation.shared.append(event: one, to: &self)
         case .capabilities: append(capabilities: one)
+        case .fileTimes: append(fileTimes: one, layout)
         case .socketFilter, .seccompFilter:
             append(
                 instruction: unsafe one.unsafeLoadUnaligned(fromByteOffset: 0, as: UInt64.self),
@@ -165,6 +166,7 @@ extension ByteBuffer {
         let end = layout.end(in: bytes, from: start)
         for member in layout.members where start + member.offset + member.type.size <= end {
             if member.isShownIfSet && !isSet(member, in: blob, of: event, from: start) { continue }
+            if let condition = member.condition, !condition.holds(layout, bytes, start) { continue }
             if !shows(member, of: blob, of: event, from: start) { continue }
             var common = 0
             while common < min(inside.count, member.groups.count), inside[common] == member.groups[common] {
@@ -185,6 +187,25 @@ extension ByteBuffer {
         }
         for group in inside.reversed() { append(layout.groups[group].closing) }
         append("}")
+    }
+
+    /// `[{tv_sec=5, tv_nsec=0}, UTIME_OMIT]`: of access and of change.
+    private mutating func append(fileTimes bytes: RawSpan, _ layout: StructureLayout) {
+        append("[")
+        for index in stride(from: 0, to: layout.members.count - 1, by: 2) {
+            let (seconds, part) = (layout.members[index], layout.members[index + 1])
+            let value = part.number(in: bytes, from: 0) ?? 0
+            if index > 0 { append(", ") }
+            if append(nameOf: value, by: part.words) { continue }
+            append("{")
+            append(seconds.label)
+            append(decimal: Int64(bitPattern: seconds.number(in: bytes, from: 0) ?? 0))
+            append(", ")
+            append(part.label)
+            append(decimal: Int64(bitPattern: value))
+            append("}")
+        }
+        append("]")
     }
 
     /// Whether a number is not 0, and a pointer leads to something.
@@ -263,6 +284,7 @@ extension ByteBuffer {
             }
             if isWide { append("\"") }
         case .hexadecimal, .address:
+            if !isJSON, case .epollData = member.words, member.words.append(value, to: &self) { return }
             if isJSON { append("\"") }
             if !append(nameOf: value, by: member.words) {
                 if isJSON {

@@ -198,7 +198,7 @@ import Testing
         ),
         (
             "member x: int32 0",
-            "1: a member is `member NAME: TYPE OFFSET [= CMEMBER]`, below its structure"
+            "1: a member is `member NAME: TYPE OFFSET [if …] [= CMEMBER]`, below its structure"
         ),
         // Several are read of an array, and each must be whole.
         (

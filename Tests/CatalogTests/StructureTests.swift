@@ -46,6 +46,8 @@ import Testing
     private static let descriptors =
         "descriptors are int32 or int64, and a structure has at most 4"
     private static let form = "a member is 'member NAME: TYPE OFFSET'"
+    private static let condition =
+        "behind the offset stands nothing, or 'if MEMBER FLAG|FLAG', or 'if no MEMBER'"
     private static let inside = form + ", and all of it lies in the 8 bytes of a"
     private static let noTable = "is no name of a table: a small letter, then those, digits and _"
     private static let tooMany = (0...64).map { "member m\($0): uint8 0" }.joined(separator: "\n")
@@ -87,6 +89,14 @@ import Testing
         member("member -: int32 0\nmember x: int32 4", "'-' is all of a, so it has no other member").at(3),
         member("member x: int32 0\nmember -: int32 4", "'-' is all of a, so it has no other member").at(3),
         member(tooMany, "a has more than 64 members").at(66),
+        member("member x: int32 0 if", condition), member("member x: int32 0 if y", condition),
+        member("member x: int32 0 if no y z", condition),
+        member("member x: int32 0 if no y", "'y' is no number above 'x' that says whether it is shown"),
+        member("member x: int32 0 if x A", "'x' is no number above 'x' that says whether it is shown"),
+        member(
+            "member x: int32 0\nmember y: int32 4 if x A",
+            "'x' is no number above 'y' that says whether it is shown"
+        ).at(3),
 
         member("member x: int32{len=4} 0", "only pointers have options, and numbers 'room' or 'left'"),
         member("member x: uint64{room} 0", "'room' is for numbers of 32 bits"),

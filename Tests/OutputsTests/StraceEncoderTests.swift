@@ -43,6 +43,22 @@ import Testing
             ("fcntl", [3, 9999, 0, 0], "fcntl(3, 0x270f, NULL) = 0"),
             ("futex", [0x1000, 129, 1, 5, 6, 7, 1], "futex(0x1000, FUTEX_WAKE|FUTEX_PRIVATE_FLAG, 1) = 1"),
             ("futex", [0x1000, 0, 2, 0, 6, 7, 0], "futex(0x1000, FUTEX_WAIT, 2, NULL) = 0"),
+            (
+                "clone", [0x120_0011, 0, 5, 0x6000, 7, 9],
+                "clone(child_stack=NULL, "
+                    + "flags=CLONE_CHILD_CLEARTID|CLONE_CHILD_SETTID|SIGCHLD, child_tidptr=0x6000) = 9"
+            ),
+            (
+                "clone", [0x18_0011, 0x1000, 0x5000, 6, 0, 9],
+                "clone(child_stack=0x1000, "
+                    + "flags=CLONE_SETTLS|CLONE_PARENT_SETTID|SIGCHLD, parent_tid=0x5000, tls=NULL) = 9"
+            ),
+            ("clone", [17, 0, 5, 6, 7, 9], "clone(child_stack=NULL, flags=SIGCHLD) = 9"),
+            ("personality", [0xffff_ffff, 0], "personality(0xffffffff) = 0 (PER_LINUX)"),
+            (
+                "personality", [8, 0x40000],
+                "personality(PER_LINUX32) = 0x40000 (PER_LINUX|ADDR_NO_RANDOMIZE)"
+            ),
             ("prctl", [23, 21, 1, 2, 3, 1], "prctl(PR_CAPBSET_READ, CAP_SYS_ADMIN) = 1"),
             ("prctl", [38, 1, 0, 0, 0, 0], "prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) = 0"),
             ("prctl", [9999, 16, 0, 0, 0, 0], "prctl(0x270f, 0x10, 0, 0, 0) = 0"),

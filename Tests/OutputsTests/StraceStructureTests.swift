@@ -61,7 +61,7 @@ import Testing
         let padded = bytes + [UInt8](repeating: 0, count: 48 - bytes.count)
         let line = try Self.line(
             "rt_sigtimedwait", [0, 0x1000, 0, 8, 10], [.init(field: 1, bytes: padded)])
-        #expect(line == "rt_sigtimedwait(NULL, \(words), NULL, 8) = 10")
+        #expect(line == "rt_sigtimedwait(NULL, \(words), NULL, 8) = 10 (SIGUSR1)")
     }
 
     @Test func eventsOfTimers() throws {

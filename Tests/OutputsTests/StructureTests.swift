@@ -148,7 +148,7 @@ import Testing
                     let isCut = isTruncated || bytes.count / definition.size > 64
                     #expect(shown.hasSuffix("...]") == isCut, place)
                 } else {
-                    if layout.way != .seccompFilter, layout.way != .socketFilter, !layout.isValue {
+                    if ![.seccompFilter, .socketFilter, .fileTimes].contains(layout.way), !layout.isValue {
                         #expect(shown.hasPrefix("{") && shown.hasSuffix("}"), place)
                     }
                     if bytes.count <= definition.size { #expect(words.count <= layout.room + 16, place) }
@@ -286,10 +286,15 @@ import Testing
                 "{st_dev=makedev(0x8, 0x1), st_ino=131, st_mode=S_IFREG|S_ISUID|0755, st_nlink=2, "))
         for part in [
             "st_uid=1000, st_gid=100", "st_blksize=4096", "st_blocks=8", "st_rdev=makedev(0x102, 0x3)",
-            "st_size=5", "st_atime=-2", "st_mtime=1700000000", "st_ctime=1700000001", "st_mtime_nsec=250",
+            "st_atime=-2", "st_mtime=1700000000", "st_ctime=1700000001", "st_mtime_nsec=250",
         ] {
             #expect(words.contains(part), "\(part) in \(words)")
         }
+        // A device has no size.
+        #expect(!words.contains("st_size"))
+        var file = Self.stat
+        for at in 40..<48 { file[at] = 0 }
+        #expect(try Self.shown(file, as: "stat").contains("st_blocks=8, st_size=5, st_atime=-2"))
         let json = try JSONSerialization.jsonObject(
             with: Data(Self.shown(Self.stat, as: StructureLayout(Self.named("stat")), .json)))
         let expected: [String: Any] = [
@@ -301,6 +306,43 @@ import Testing
         #expect((json as? NSDictionary) == expected as NSDictionary, "\(json)")
     }
 
+    /// People are shown what the flags ask for, and programs all.
+    @Test func membersOnCondition() throws {
+        var arguments = Self.bytes(UInt64(0x1000), 7, 8, 9, 17) + [UInt8](repeating: 0, count: 48)
+        #expect(
+            try Self.shown(arguments, as: "clone_args")
+                == "{flags=CLONE_PIDFD, pidfd=0x7, exit_signal=SIGCHLD, stack=NULL, stack_size=0}")
+        #expect(try Self.shown(arguments, as: "clone_args", .json).contains(#""parent_tid":"0x9","#))
+        arguments[2] = 0x20
+        #expect(try Self.shown(arguments, as: "clone_args").contains("pidfd=0x7, child_tid=0x8, exit_signal"))
+        let extended = Self.bytes(UInt32(0x20)) + [UInt8](repeating: 0, count: 252)
+        let words = try Self.shown(extended, as: "statx")
+        #expect(words.contains("stx_atime={tv_sec=0, tv_nsec=0}, stx_rdev_major"))
+        #expect(!words.contains("stx_mtime") && !words.contains("stx_btime"))
+    }
+
+    @Test func conditionsNameFlags() {
+        for definition in Self.all {
+            for member in definition.members where member.condition != nil {
+                let condition = StructureLayout.Condition(member.condition, definition.members)
+                #expect(condition.map { $0.bits != 0 } == true, "\(definition.name).\(member.name)")
+                if case .anyOf(let names, _) = member.condition {
+                    #expect(names.count == condition.map(\.bits.nonzeroBitCount))
+                }
+            }
+        }
+    }
+
+    @Test func timesOfFiles() throws {
+        let times = Self.bytes(Int64(5), 6, -7, 8)
+        #expect(try Self.shown(times, as: "file_times") == "[{tv_sec=5, tv_usec=6}, {tv_sec=-7, tv_usec=8}]")
+        let now = Self.bytes(Int64(5), 0x3fff_ffff, 7, 0x3fff_fffe)
+        #expect(try Self.shown(now, as: "file_times_nsec") == "[UTIME_NOW, UTIME_OMIT]")
+        #expect(
+            try Self.shown(times, as: "file_times", .json)
+                == #"{"atime.tv_sec":"5","atime.tv_usec":"6","mtime.tv_sec":"-7","mtime.tv_usec":"8"}"#)
+    }
+
     @Test func eventsOfEpoll() throws {
         let events =
             Self.bytes(UInt32(1)) + Self.bytes(UInt64(5)) + Self.bytes(UInt32(0x8000_2011))
@@ -308,8 +350,8 @@ import Testing
         let words = try Self.shown(events, as: "epoll_event", isArray: true)
         #expect(
             words
-                == "[{events=EPOLLIN, data=0x5}, {events=EPOLLIN|EPOLLHUP|EPOLLRDHUP|EPOLLET, "
-                + "data=0xffffffffffffffff}]")
+                == "[{events=EPOLLIN, data={u32=5, u64=5}}, {events=EPOLLIN|EPOLLHUP|EPOLLRDHUP|EPOLLET, "
+                + "data={u32=4294967295, u64=18446744073709551615}}]")
         let json = try Self.shown(events, as: "epoll_event", isArray: true, .json)
         #expect(
             json == #"[{"events":"EPOLLIN","data":"0x5"},"#
@@ -324,7 +366,7 @@ import Testing
             try Self.shown(more, as: "epoll_event", isArray: true, isTruncated: true, .json) == json)
         let many = [UInt8](repeating: 0, count: 65 * 12)
         let shown = try Self.shown(many, as: "epoll_event", isArray: true)
-        #expect(shown.split(separator: "{").count == 65)
+        #expect(shown.components(separatedBy: "{events=").count == 65)
         #expect(shown.hasSuffix("}, ...]"))
     }
 

@@ -8,7 +8,7 @@ import Testing
         (0, "O_RDONLY"),
         (0x8_0000, "O_RDONLY|O_CLOEXEC"),
         (0x241, "O_WRONLY|O_CREAT|O_TRUNC"),
-        (0x9_0802, "O_RDWR|O_NONBLOCK|O_DIRECTORY|O_CLOEXEC"),
+        (0x9_0802, "O_RDWR|O_NONBLOCK|O_CLOEXEC|O_DIRECTORY"),
         // O_SYNC has the bit of O_DSYNC, and O_TMPFILE that of O_DIRECTORY.
         (0x10_1001, "O_WRONLY|O_SYNC"),
         (0x1001, "O_WRONLY|O_DSYNC"),
@@ -41,7 +41,7 @@ import Testing
     /// Bits that together are one value: 0 has no name, nor 7.
     @Test(arguments: [
         (1, "SOCK_STREAM"),
-        (0x8_0802, "SOCK_DGRAM|SOCK_NONBLOCK|SOCK_CLOEXEC"),
+        (0x8_0802, "SOCK_DGRAM|SOCK_CLOEXEC|SOCK_NONBLOCK"),
         (0x8_0000, "SOCK_CLOEXEC"),
         (7, "0x7"),
         (0x8_0017, "SOCK_CLOEXEC|0x17"),
