@@ -29,7 +29,8 @@ import Testing
 
     /// Arguments that strace shows the address of as well.
     private static let addresses: Set = [
-        "clone.tls", "futex.uaddr", "futex.uaddr2", "futex_wait.uaddr", "kexec_load.entry", "map_shadow_stack.addr",
+        "clone.tls", "futex.uaddr", "futex.uaddr2", "futex_wait.uaddr", "kexec_load.entry",
+        "map_shadow_stack.addr",
         "mseal.start",
         "set_mempolicy_home_node.start",
     ]

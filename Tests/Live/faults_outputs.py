@@ -41,7 +41,7 @@ SHOWN = {
     "modify_ldt, nothing": r'modify_ldt\(0, "", 64\) = 0',
     "modify_ldt, failed": rf'modify_ldt\(3, {ADDRESS}, 64\) = -1 ENOSYS .*',
     "waitid, a child that runs": rf'waitid\(P_PID, \d+, \{{\}}, WNOHANG\|WEXITED, {ADDRESS}\) = 0',
-    "clone": r'clone\(CLONE_PARENT_SETTID\|SIGCHLD, NULL, \[(\d+)\], 0x[0-9a-f]+, 0\) = \1',
+    "clone": r"clone\(child_stack=NULL, flags=CLONE_PARENT_SETTID\|SIGCHLD, parent_tid=\[(\d+)\]\) = \1",
     "perf_event_open, an older structure":
         r'perf_event_open\(\{type=PERF_TYPE_HARDWARE, size=64, .*config1=0\}, 0, -1, -1, .*',
     "clock_nanosleep, failed": rf'clock_nanosleep\(0x3e8, 0, \{{tv_sec=0, tv_nsec=1\}}, {ADDRESS}\) = -1 EINVAL .*',

@@ -39,7 +39,7 @@ STRACE = [
 OF_THE_CLOCK = {"clock_gettime", "gettimeofday", "timer_gettime", "timerfd_gettime", "getitimer", "select", "futex"}
 TIME = re.compile(r"\b(tv_n?u?sec)=-?\d+")
 FILE_TIME = re.compile(r"\b(st_[amc]time)=(\d+), (st_[amc]time_nsec)=\d+")
-TIME_OF_FILE = re.compile(r"\b(stx_[abcm]time=)?\{tv_sec=(\d+), tv_nsec=\d+\}")
+TIME_OF_FILE = re.compile(r"(\bstx_[abcm]time=)?\{tv_sec=(\d+), tv_nsec=\d+\}")
 NUMBER = re.compile(r"(?<![\w.])\d+\b")
 
 

@@ -54,7 +54,8 @@ import Testing
     @Test func textIsEscaped() {
         #expect(
             line(openat(0, mode: 0, result: 3, path: "a\"\\\n\t\u{1}2\u{1}8\u{1b}[ü"))
-                == "[pid 1234] openat(AT_FDCWD, \"a\\\"\\\\\\n\\t\\0012\\18\\33[\\303\\274\", O_RDONLY) = 3\n")
+                == "[pid 1234] openat(AT_FDCWD, \"a\\\"\\\\\\n\\t\\0012\\18\\33[\\303\\274\", O_RDONLY) = 3\n"
+        )
     }
 
     @Test func buffersAreShownByTheirContents() {
