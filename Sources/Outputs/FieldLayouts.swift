@@ -224,6 +224,25 @@ struct ResultWords {
     }
 }
 
+extension ByteBuffer {
+    /// What a call returned that did not fail: `3`, `0x7f0041b6d000`, `022`, or `0x402 (flags O_RDWR|O_APPEND)`, in brackets only
+    /// where all of it has names. Makes its own room and leaves `after`.
+    mutating func append(_ value: UInt64, as result: CallResult, after: Int) {
+        switch result {
+        case .number, .waiting: append(decimal: Int64(bitPattern: value))
+        case .address: append(hexadecimal: value)
+        case .mode: append(mode: value)
+        case .named(let named):
+            if named.isHexadecimal { append(bits: value) } else { append(decimal: Int64(bitPattern: value)) }
+            reserve(named.words.room + after)
+            let start = count
+            append(" (")
+            append(named.prefix)
+            if append(nameOf: value, by: named.words) { append(")") } else { truncate(to: start) }
+        }
+    }
+}
+
 /// The layouts of all events. They are looked up when the first event of a kind comes, and each form when the first of it
 /// does, as an output sees few kinds, and starting must be quick.
 struct FieldLayouts {

@@ -108,34 +108,12 @@ public struct StraceEncoder: ~Copyable {
         guard returns, let value = event.value(count) else { return buffer.append("?") }
         let result = Int64(bitPattern: value)
         if NumberWords.failures.contains(result) { return buffer.append(failures[Int(-result)]) }
+        let after = Self.slack + event.byteCount * 8
+        buffer.append(value, as: layout.result, after: after)
         switch layout.result {
-        case .number:
-            buffer.append(decimal: result)
-            append(descriptor: count, event, Self.slack + event.byteCount * 8, &buffer)
-        case .address: buffer.append(hexadecimal: value)
-        case .mode: buffer.append(mode: value)
-        case .waiting:
-            buffer.append(decimal: result)
-            buffer.append(leftBy: event, layout, isOver: result == 0, after: Self.slack + event.byteCount * 8)
-        case .named(let words): append(value, meaning: words, &buffer)
-        }
-    }
-
-    /// `0x402 (flags O_RDWR|O_APPEND)`, in brackets only where all of it has names.
-    private func append(_ value: UInt64, meaning result: ResultWords, _ buffer: inout ByteBuffer) {
-        if result.isHexadecimal {
-            buffer.append(bits: value)
-        } else {
-            buffer.append(decimal: Int64(bitPattern: value))
-        }
-        buffer.reserve(result.words.room + Self.slack)
-        let start = buffer.count
-        buffer.append(" (")
-        buffer.append(result.prefix)
-        if buffer.append(nameOf: value, by: result.words) {
-            buffer.append(")")
-        } else {
-            buffer.truncate(to: start)
+        case .number: append(descriptor: count, event, after, &buffer)
+        case .waiting: buffer.append(leftBy: event, layout, isOver: result == 0, after: after)
+        case .address, .mode, .named: break
         }
     }
 

@@ -120,7 +120,13 @@ public struct TableEncoder: ~Copyable {
             buffer.reserve(layout.words.room + after)
             var isSaid = false
             if let value = event.value(field) { isSaid = layout.words.append(value, to: &buffer) }
-            if !isSaid { append(event, field, layout, &buffer) }
+            if !isSaid, definition.isSystemCall, field == form.fields.count - 1,
+                let value = event.value(field)
+            {
+                buffer.append(value, as: form.result, after: after)
+            } else if !isSaid {
+                append(event, field, layout, &buffer)
+            }
             if showsDescriptors, let descriptor = event.descriptor(field) {
                 buffer.append(descriptor, of: event, .table, after: after)
             }

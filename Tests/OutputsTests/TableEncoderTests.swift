@@ -17,6 +17,20 @@ import Testing
         String(line(record).dropFirst(17).dropLast())
     }
 
+    /// What calls return is an address, permissions or flags for some.
+    @Test(arguments: [
+        ("brk", [0x1000, 0x2000], "returnValue: 0x2000"),
+        ("brk", [0x1000, UInt64(bitPattern: -12)], "returnValue: -ENOMEM"),
+        ("umask", [0o77, 0o22], "mask: 077, returnValue: 022"),
+        ("fcntl", [3, 3, 0, 0x402], "returnValue: 0x402 (flags O_RDWR|O_APPEND)"),
+        ("fcntl", [3, 1, 0, 0], "returnValue: 0"), ("read", [3, 0x1000, 9, 9], "count: 9, returnValue: 9"),
+    ])
+    func results(_ name: String, _ values: [UInt64], _ end: String) throws {
+        var record = sampleRecord(try #require(Catalog.builtIn[name]).id, systemCall: 0)
+        record.values = values
+        #expect(rest(record).hasSuffix(end), "\(rest(record))")
+    }
+
     @Test func columns() {
         var record = sampleRecord(.openat, systemCall: 257)
         record.header.uid = 1000
