@@ -44,15 +44,13 @@ public enum LoadedPolicies {
         _ set: PolicySet, _ hooks: SystemCallHooks, _ features: Features, _ catalog: Catalog,
         _ notes: inout [String]
     ) throws(AgentError) -> Set<Int> {
-        let failing = Set(features.failingCalls(set.events.map { catalog.events[$0] }, hooks).map(\.index))
+        let states = features.unavailable(set.events.map { catalog.events[$0] }, hooks)
         var missing: Set<Int> = []
         var others: [String] = []
         let named = set.namedEvents
         for index in set.events {
             let event = catalog.events[index]
-            guard !failing.contains(index), case .absent(let reason) = features.availability(of: event) else {
-                continue
-            }
+            guard case .absent(let reason)? = states[index] else { continue }
             if named.contains(index) {
                 let advice = features.isFailingCall(event) ? "; --hooks all shows who tries it" : ""
                 notes.append("this kernel cannot give \(event.name): \(reason)\(advice)")

@@ -174,13 +174,13 @@ public struct StraceEncoder: ~Copyable {
     private func append(
         argumentsOfClone event: EventView, _ layout: EventLayout, _ count: Int, _ buffer: inout ByteBuffer
     ) {
+        let after = Self.slack + event.byteCount * 8
         for (label, index, flags) in Self.argumentsOfClone {
             guard flags == .max || flags & (event.value(0) ?? 0) != 0, let value = event.value(index) else {
                 continue
             }
             buffer.append(label)
-            append(
-                field: index, value, event, layout, count: count, Self.slack + event.byteCount * 8, &buffer)
+            append(field: index, value, event, layout, count: count, after, &buffer)
         }
     }
 

@@ -118,11 +118,10 @@ public struct TableEncoder: ~Copyable {
                 continue
             }
             buffer.reserve(layout.words.room + after)
+            let value = event.value(field)
             var isSaid = false
-            if let value = event.value(field) { isSaid = layout.words.append(value, to: &buffer) }
-            if !isSaid, definition.isSystemCall, field == form.fields.count - 1,
-                let value = event.value(field)
-            {
+            if let value { isSaid = layout.words.append(value, to: &buffer) }
+            if !isSaid, let value, definition.isSystemCall, field == form.fields.count - 1 {
                 buffer.append(value, as: form.result, after: after)
             } else if !isSaid {
                 append(event, field, layout, &buffer)

@@ -243,12 +243,24 @@ extension Features {
     }
 
     /// The calls among `events` that this kernel does not implement, where it costs nothing to see who tries them.
-    public func failingCalls(_ events: [EventDefinition], _ hooks: SystemCallHooks) -> [EventDefinition] {
+    func failingCalls(_ events: [EventDefinition], _ hooks: SystemCallHooks) -> [EventDefinition] {
         let calls = events.filter(\.isSystemCall)
         let implemented = calls.filter { availability(of: $0).isPresent }
         guard hooks == .all || hooks == .auto && !implemented.isEmpty && !suitsSingleHooks(implemented) else {
             return []
         }
         return calls.filter(isFailingCall)
+    }
+
+    /// Those of `events` that this kernel does not give, or perhaps not, by index. Calls that only fail are given where they
+    /// can be seen.
+    public func unavailable(_ events: [EventDefinition], _ hooks: SystemCallHooks) -> [Int: FeatureState] {
+        let failing = Set(failingCalls(events, hooks).map(\.index))
+        var states: [Int: FeatureState] = [:]
+        for event in events where !failing.contains(event.index) {
+            let state = availability(of: event)
+            if !state.isPresent { states[event.index] = state }
+        }
+        return states
     }
 }

@@ -58,8 +58,8 @@ struct PolicyExplanation {
     private let plan: PolicyPlan
     private let features: Features
     private let catalog: Catalog
-    /// Calls that this kernel does not implement, where others are hooked so that these are seen.
-    private let failing: Set<Int>
+    /// The events that this kernel does not give, or perhaps not, by index.
+    private let unavailable: [Int: FeatureState]
 
     /// - Parameter documents: of the policies; empty for the command line's.
     init(_ plan: PolicyPlan, _ documents: [PolicyDocument], _ features: Features, _ catalog: Catalog) {
@@ -68,8 +68,10 @@ struct PolicyExplanation {
         self.catalog = catalog
         unknown = features.missingRequirement?.reason
         let events = plan.events.keys.map { catalog.events[$0] }
-        failing = Set(features.failingCalls(events, .auto).map(\.index))
-        systemCalls = systemCalls(events.filter { $0.isSystemCall && reasonOfAbsence($0) == nil })
+        let unavailable = features.unavailable(events, .auto)
+        self.unavailable = unavailable
+        systemCalls = Self.systemCalls(
+            events.filter { $0.isSystemCall && unavailable[$0.index] == nil }, features)
         for (number, policy) in plan.policies.enumerated() {
             let document = documents.indices.contains(number) ? documents[number] : nil
             var explained = Explained(
@@ -127,7 +129,7 @@ struct PolicyExplanation {
         guard unknown == nil else { return }
         var hooks: [String] = []
         for event in group.events {
-            if let reason = reasonOfAbsence(event) {
+            if let reason = unavailable[event.index]?.reason {
                 group.absent.append((event.name, reason))
                 continue
             }
@@ -261,12 +263,9 @@ struct PolicyExplanation {
 
     // MARK: All policies
 
-    /// Why this kernel does not give an event.
-    private func reasonOfAbsence(_ event: EventDefinition) -> String? {
-        failing.contains(event.index) ? nil : features.availability(of: event).reason
-    }
-
-    private func systemCalls(_ calls: [EventDefinition]) -> (way: String, cost: String)? {
+    private static func systemCalls(
+        _ calls: [EventDefinition], _ features: Features
+    ) -> (way: String, cost: String)? {
         let count = calls.count
         guard count > 0 else { return nil }
         if features.suitsSingleHooks(calls) {

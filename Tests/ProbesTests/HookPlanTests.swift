@@ -78,6 +78,12 @@ struct MadeUpKernel {
         #expect(failing(.all, events) == ["tuxcall"])
         #expect(failing(.auto, events).isEmpty && failing(.each, events).isEmpty)
         #expect(events.filter(features.isFailingCall).map(\.name) == ["tuxcall"])
+        let absent = { (hooks: SystemCallHooks) in
+            let states = features.unavailable(events, hooks)
+            return events.filter { states[$0.index] != nil }.map(\.name)
+        }
+        #expect(absent(.all) == ["readdir", "sched_process_fork"])
+        #expect(absent(.auto) == ["tuxcall", "readdir", "sched_process_fork"])
         kernel.states[.undisturbedPrograms] = .absent("preempts")
         let preempting = try kernel.features()
         #expect(preempting.failingCalls(events, .auto).map(\.name) == ["tuxcall"])
